@@ -1,0 +1,168 @@
+// gemm_tile: the register-tiled inner product of packed panels, and gemv for a single column.
+//
+//   c[i][j] (+)= sum_p a[p][i] b[p][j] + row_bias[i] + col_bias[j]
+//     i in [0, mr), 1 <= mr <= gemm_mr;  j in [0, n), 1 <= n <= gemm_nr;  p in [0, k), k >= 0
+//     a [k][lda]       panel of rows, lda >= mr (pack_panel*, usually lda = gemm_mr)
+//     b [k][gemm_nr]   panel of columns, zero filled beyond n
+//     c [mr][ldc]      row-major; only columns < n are read or written
+//     row_bias [mr], col_bias [n]: null for none; accumulate adds to c instead of overwriting it
+//
+// All of k accumulates in registers, so c is touched once. Every mr has its own fully unrolled
+// instance, as has every number of vectors per row, so a narrow last panel costs what it holds.
+// Split m into balanced tiles (64 = 13+13+13+13+12), not into full ones and a remainder.
+
+template <class T, int NV>
+LAMINAE_INLINE void load_row(const T* b, Vec<T> (&bv)[NV]) {
+  LAMINAE_UNROLL for (int j = 0; j < NV; j++) bv[j] = Vec<T>::load(b + j * Vec<T>::kWidth);
+}
+
+// acc += column a[0, MR) times row b[0, NV * kWidth).
+template <int MR, int NV, class T>
+LAMINAE_INLINE void gemm_step(const T* a, const T* b, Vec<T> (&acc)[MR][NV]) {
+  Vec<T> bv[NV];
+  load_row(b, bv);
+  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+    const Vec<T> av = Vec<T>::set1(a[i]);
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(av, bv[j], acc[i][j]);
+  }
+}
+
+template <int MR, int NV, class T>
+LAMINAE_INLINE void gemm_epilogue(int64_t n, T* c, int64_t ldc, bool accumulate, const T* row_bias,
+                                  const T* col_bias, Vec<T> (&acc)[MR][NV]) {
+  using V = Vec<T>;
+  constexpr int kLast = (NV - 1) * V::kWidth;  // only the last vector of a row can be partial
+  const int64_t tail = n - kLast;
+  if (row_bias != nullptr) {
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      const V r = V::set1(row_bias[i]);
+      LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = acc[i][j] + r;
+    }
+  }
+  if (col_bias != nullptr) {
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
+      const V r = j < NV - 1 ? V::load(col_bias + j * V::kWidth) : V::load_n(col_bias + kLast, tail);
+      LAMINAE_UNROLL for (int i = 0; i < MR; i++) acc[i][j] = acc[i][j] + r;
+    }
+  }
+  if (tail == V::kWidth) {
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      T* row = c + i * ldc;
+      LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
+        if (accumulate) acc[i][j] = acc[i][j] + V::load(row + j * V::kWidth);
+        acc[i][j].store(row + j * V::kWidth);
+      }
+    }
+  } else {
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      T* row = c + i * ldc;
+      LAMINAE_UNROLL for (int j = 0; j < NV - 1; j++) {
+        if (accumulate) acc[i][j] = acc[i][j] + V::load(row + j * V::kWidth);
+        acc[i][j].store(row + j * V::kWidth);
+      }
+      if (accumulate) acc[i][NV - 1] = acc[i][NV - 1] + V::load_n(row + kLast, tail);
+      acc[i][NV - 1].store_n(row + kLast, tail);
+    }
+  }
+}
+
+template <class T, int MR, int NV>
+void gemm_tile_fixed(int64_t n, int64_t k, const T* a, int64_t lda, const T* b, T* c, int64_t ldc,
+                     bool accumulate, const T* row_bias, const T* col_bias) {
+  constexpr int kNr = GemmTile<T>::kNr;
+  Vec<T> acc[MR][NV];
+  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = Vec<T>::zero();
+  }
+  int64_t p = 0;
+  for (; p + 4 <= k; p += 4) {
+    LAMINAE_UNROLL for (int u = 0; u < 4; u++) {
+      gemm_step(a, b, acc);
+      a += lda;
+      b += kNr;
+      LAMINAE_OPAQUE(a);
+    }
+  }
+  for (; p < k; p++) {
+    gemm_step(a, b, acc);
+    a += lda;
+    b += kNr;
+  }
+  gemm_epilogue(n, c, ldc, accumulate, row_bias, col_bias, acc);
+}
+
+template <class T, int MR>
+LAMINAE_INLINE void gemm_tile_rows(int64_t n, int64_t k, const T* a, int64_t lda, const T* b, T* c,
+                                   int64_t ldc, bool accumulate, const T* row_bias,
+                                   const T* col_bias) {
+  constexpr int kWidth = Vec<T>::kWidth;
+  constexpr int kNv = GemmTile<T>::kNr / kWidth;
+  static_assert(kNv == 2 || kNv == 3, "two or three vectors per row of c");
+  if (n > (kNv - 1) * kWidth) {
+    gemm_tile_fixed<T, MR, kNv>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias);
+  } else if (kNv == 2 || n <= kWidth) {
+    gemm_tile_fixed<T, MR, 1>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias);
+  } else {
+    gemm_tile_fixed<T, MR, 2>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias);
+  }
+}
+
+// Finds the instance for mr by counting MR down from the largest.
+template <class T, int MR>
+LAMINAE_INLINE void gemm_tile_dispatch(int64_t mr, int64_t n, int64_t k, const T* a, int64_t lda,
+                                       const T* b, T* c, int64_t ldc, bool accumulate,
+                                       const T* row_bias, const T* col_bias) {
+  if (mr == MR) {
+    gemm_tile_rows<T, MR>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias);
+  } else if constexpr (MR > 1) {
+    gemm_tile_dispatch<T, MR - 1>(mr, n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias);
+  }
+}
+
+template <class T>
+void gemm_tile(int64_t mr, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, T* c,
+               int64_t ldc, bool accumulate, const T* row_bias, const T* col_bias) {
+  gemm_tile_dispatch<T, GemmTile<T>::kMr>(mr, n, k, a, lda, b, c, ldc, accumulate, row_bias,
+                                          col_bias);
+}
+
+// Four rows share each load of x; two accumulators per row hide the latency of the FMA.
+template <class T, int R>
+LAMINAE_INLINE void gemv_rows(int64_t k, const T* a, int64_t lda, const T* x, const T* bias, T* y) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  V acc[R][2];
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) acc[i][0] = acc[i][1] = V::zero();
+  int64_t p = 0;
+  for (; p + 2 * kW <= k; p += 2 * kW) {
+    const V x0 = V::load(x + p);
+    const V x1 = V::load(x + p + kW);
+    LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+      acc[i][0] = fma(V::load(a + i * lda + p), x0, acc[i][0]);
+      acc[i][1] = fma(V::load(a + i * lda + p + kW), x1, acc[i][1]);
+    }
+  }
+  for (; p < k; p += kW) {
+    const int64_t n = k - p < kW ? k - p : kW;
+    const V xv = V::load_n(x + p, n);
+    LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+      acc[i][0] = fma(V::load_n(a + i * lda + p, n), xv, acc[i][0]);
+    }
+  }
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    y[i] = reduce_add(acc[i][0] + acc[i][1]) + (bias != nullptr ? bias[i] : T(0));
+  }
+}
+
+// y[i] = sum_p a[i][p] x[p] + bias[i], a [m][lda] row-major, bias [m] or null: a linear layer for
+// one sample, where packing the weights would cost more than the product.
+template <class T>
+void gemv(int64_t m, int64_t k, const T* a, int64_t lda, const T* x, const T* bias, T* y) {
+  int64_t i = 0;
+  for (; i + 4 <= m; i += 4) {
+    gemv_rows<T, 4>(k, a + i * lda, lda, x, bias != nullptr ? bias + i : nullptr, y + i);
+  }
+  for (; i < m; i++) {
+    gemv_rows<T, 1>(k, a + i * lda, lda, x, bias != nullptr ? bias + i : nullptr, y + i);
+  }
+}

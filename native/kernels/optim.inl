@@ -1,0 +1,86 @@
+// Optimiser steps, one pass over flat arrays. Formulas and the order of operations are PyTorch's.
+
+template <class T>
+struct SgdScalars {
+  Vec<T> neg_lr, momentum, undamped, weight_decay;
+};
+
+// g = +-grad + weight_decay param
+// buf = first_step ? g : momentum buf + (1 - dampening) g       (only with a buffer)
+// param -= lr (no buffer ? g : nesterov ? g + momentum buf : buf)
+template <class T>
+LAMINAE_INLINE Vec<T> sgd_gradient(Vec<T> param, Vec<T> grad, const SgdScalars<T>& s,
+                                   bool maximize) {
+  return fma(s.weight_decay, param, maximize ? neg(grad) : grad);
+}
+
+template <class T>
+void sgd(int64_t n, T* param, const T* grad, T* momentum_buf, double lr, double momentum,
+         double dampening, double weight_decay, bool nesterov, bool maximize, bool first_step) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  const SgdScalars<T> s = {V::set1(static_cast<T>(-lr)), V::set1(static_cast<T>(momentum)),
+                           V::set1(static_cast<T>(1.0 - dampening)),
+                           V::set1(static_cast<T>(weight_decay))};
+  for (int64_t i = 0; i < n; i += kW) {
+    const int64_t m = n - i < kW ? n - i : kW;
+    const V p = m == kW ? V::load(param + i) : V::load_n(param + i, m);
+    const V g0 = m == kW ? V::load(grad + i) : V::load_n(grad + i, m);
+    const V g = weight_decay != 0.0 ? sgd_gradient(p, g0, s, maximize) : maximize ? neg(g0) : g0;
+    V step = g;
+    if (momentum_buf != nullptr) {
+      V buf = g;
+      if (!first_step) {
+        const V old = m == kW ? V::load(momentum_buf + i) : V::load_n(momentum_buf + i, m);
+        buf = fma(s.undamped, g, s.momentum * old);
+      }
+      if (m == kW) {
+        buf.store(momentum_buf + i);
+      } else {
+        buf.store_n(momentum_buf + i, m);
+      }
+      step = nesterov ? fma(s.momentum, buf, g) : buf;
+    }
+    const V updated = fma(s.neg_lr, step, p);
+    if (m == kW) {
+      updated.store(param + i);
+    } else {
+      updated.store_n(param + i, m);
+    }
+  }
+}
+
+// g = +-grad; decoupled (AdamW): param *= 1 - lr weight_decay; otherwise g += weight_decay param
+// m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2
+// param -= lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
+// with bias_correction = 1 - beta^step, steps counted from 1.
+template <class T>
+void adam(int64_t n, T* param, const T* grad, T* m, T* v, double lr, double beta1, double beta2,
+          double eps, double weight_decay, bool decoupled, double bias_correction1,
+          double bias_correction2, bool maximize) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  const V shrink = V::set1(static_cast<T>(decoupled ? 1.0 - lr * weight_decay : 1.0));
+  const V decay = V::set1(static_cast<T>(weight_decay));
+  const bool add_decay = !decoupled && weight_decay != 0.0;
+  const V one_minus_beta1 = V::set1(static_cast<T>(1.0 - beta1));
+  const V beta2v = V::set1(static_cast<T>(beta2));
+  const V one_minus_beta2 = V::set1(static_cast<T>(1.0 - beta2));
+  const V sqrt_correction2 = V::set1(static_cast<T>(::sqrt(bias_correction2)));
+  const V epsv = V::set1(static_cast<T>(eps));
+  const V neg_step = V::set1(static_cast<T>(-lr / bias_correction1));
+  for (int64_t i = 0; i < n; i += kW) {
+    const int64_t w = n - i < kW ? n - i : kW;
+    const V p = V::load_n(param + i, w) * shrink;
+    V g = V::load_n(grad + i, w);
+    if (maximize) g = neg(g);
+    if (add_decay) g = fma(decay, p, g);
+    const V m_old = V::load_n(m + i, w);
+    const V m_new = fma(one_minus_beta1, g - m_old, m_old);
+    const V v_new = fma(one_minus_beta2 * g, g, beta2v * V::load_n(v + i, w));
+    const V denominator = sqrt(v_new) / sqrt_correction2 + epsv;
+    m_new.store_n(m + i, w);
+    v_new.store_n(v + i, w);
+    fma(neg_step, m_new / denominator, p).store_n(param + i, w);
+  }
+}

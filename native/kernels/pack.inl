@@ -1,0 +1,95 @@
+// Packing of matrices into the panels gemm_tile reads, and plain transposition.
+//
+// A panel is [k][panel_width] with `width` columns of data and zeros from width to panel_width:
+// for the a side panel_width is usually gemm_mr, for the b side it must be gemm_nr.
+
+// panel[p][i] = src[p][i], src [k][ld], i < width.
+template <class T>
+void pack_panel(int64_t k, int64_t width, const T* src, int64_t ld, T* panel,
+                int64_t panel_width) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  constexpr int kNv = GemmTile<T>::kNr / V::kWidth;
+  if (width == GemmTile<T>::kNr && panel_width == GemmTile<T>::kNr) {
+    for (int64_t p = 0; p < k; p++) {
+      V row[kNv];
+      load_row(src + p * ld, row);
+      LAMINAE_UNROLL for (int j = 0; j < kNv; j++) row[j].store(panel + j * kW);
+      panel += GemmTile<T>::kNr;
+    }
+    return;
+  }
+  for (int64_t p = 0; p < k; p++) {
+    const T* from = src + p * ld;
+    for (int64_t i = 0; i < panel_width; i += kW) {
+      const int64_t valid = width - i < 0 ? 0 : width - i < kW ? width - i : kW;
+      const int64_t room = panel_width - i < kW ? panel_width - i : kW;
+      V::load_n(from + (valid > 0 ? i : 0), valid).store_n(panel + i, room);
+    }
+    panel += panel_width;
+  }
+}
+
+// Loads the block of `rows` x `cols` (each <= kWidth) at src, zero filled, transposed.
+template <class T>
+LAMINAE_INLINE void load_transposed(int64_t rows, int64_t cols, const T* src, int64_t ld,
+                                    Vec<T> (&block)[Vec<T>::kWidth]) {
+  using V = Vec<T>;
+  constexpr int kW = V::kWidth;
+  if (rows == kW && cols == kW) {
+    LAMINAE_UNROLL for (int i = 0; i < kW; i++) block[i] = V::load(src + i * ld);
+  } else {
+    LAMINAE_UNROLL for (int i = 0; i < kW; i++) {
+      block[i] = i < rows ? V::load_n(src + i * ld, cols) : V::zero();
+    }
+  }
+  transpose(block);
+}
+
+// panel[p][i] = src[i][p], src [width][ld], i < width.
+template <class T>
+void pack_panel_transposed(int64_t k, int64_t width, const T* src, int64_t ld, T* panel,
+                           int64_t panel_width) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  for (int64_t i = 0; i < panel_width; i += kW) {
+    const int64_t rows = width - i < 0 ? 0 : width - i < kW ? width - i : kW;
+    const int64_t room = panel_width - i < kW ? panel_width - i : kW;
+    for (int64_t p = 0; p < k; p += kW) {
+      const int64_t cols = k - p < kW ? k - p : kW;
+      V block[kW];
+      load_transposed(rows, cols, rows > 0 ? src + i * ld + p : src, ld, block);
+      T* to = panel + p * panel_width + i;
+      if (room == kW && cols == kW) {
+        LAMINAE_UNROLL for (int q = 0; q < kW; q++) block[q].store(to + q * panel_width);
+      } else {
+        LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
+          if (q < cols) block[q].store_n(to + q * panel_width, room);
+        }
+      }
+    }
+  }
+}
+
+// dst[j][i] = src[i][j]; src [rows][ld_src], dst [cols][ld_dst], not overlapping.
+template <class T>
+void transpose(int64_t rows, int64_t cols, const T* src, int64_t ld_src, T* dst, int64_t ld_dst) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  for (int64_t i = 0; i < rows; i += kW) {
+    const int64_t block_rows = rows - i < kW ? rows - i : kW;
+    for (int64_t j = 0; j < cols; j += kW) {
+      const int64_t block_cols = cols - j < kW ? cols - j : kW;
+      V block[kW];
+      load_transposed(block_rows, block_cols, src + i * ld_src + j, ld_src, block);
+      T* to = dst + j * ld_dst + i;
+      if (block_rows == kW && block_cols == kW) {
+        LAMINAE_UNROLL for (int q = 0; q < kW; q++) block[q].store(to + q * ld_dst);
+      } else {
+        LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
+          if (q < block_cols) block[q].store_n(to + q * ld_dst, block_rows);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,135 @@
+// Vec<float> of 4 lanes on AArch64 NEON. Contract: simd/vec.h.
+
+template <class T>
+struct Vec;
+
+template <>
+struct Vec<float> {
+  static constexpr int kWidth = 4;
+  struct Mask {
+    uint32x4_t m;
+  };
+
+  float32x4_t v;
+
+  static LAMINAE_INLINE Vec zero() { return {vdupq_n_f32(0.0f)}; }
+  static LAMINAE_INLINE Vec set1(float s) { return {vdupq_n_f32(s)}; }
+  static LAMINAE_INLINE Vec load(const float* p) { return {vld1q_f32(p)}; }
+  static LAMINAE_INLINE Vec load_n(const float* p, int64_t n) {
+    if (n >= 4) return load(p);
+    float32x4_t r = vdupq_n_f32(0.0f);
+    if (n > 0) r = vld1q_lane_f32(p, r, 0);
+    if (n > 1) r = vld1q_lane_f32(p + 1, r, 1);
+    if (n > 2) r = vld1q_lane_f32(p + 2, r, 2);
+    return {r};
+  }
+  LAMINAE_INLINE void store(float* p) const { vst1q_f32(p, v); }
+  LAMINAE_INLINE void store_n(float* p, int64_t n) const {
+    if (n >= 4) return store(p);
+    if (n > 0) vst1q_lane_f32(p, v, 0);
+    if (n > 1) vst1q_lane_f32(p + 1, v, 1);
+    if (n > 2) vst1q_lane_f32(p + 2, v, 2);
+  }
+};
+
+using Mask4 = Vec<float>::Mask;
+
+LAMINAE_INLINE Mask4 operator&(Mask4 a, Mask4 b) { return {vandq_u32(a.m, b.m)}; }
+LAMINAE_INLINE Mask4 operator|(Mask4 a, Mask4 b) { return {vorrq_u32(a.m, b.m)}; }
+LAMINAE_INLINE Mask4 operator!(Mask4 a) { return {vmvnq_u32(a.m)}; }
+LAMINAE_INLINE bool any(Mask4 a) { return vmaxvq_u32(a.m) != 0; }
+
+LAMINAE_INLINE Vec<float> operator+(Vec<float> a, Vec<float> b) { return {vaddq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Vec<float> operator-(Vec<float> a, Vec<float> b) { return {vsubq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Vec<float> operator*(Vec<float> a, Vec<float> b) { return {vmulq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Vec<float> operator/(Vec<float> a, Vec<float> b) { return {vdivq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return {vfmaq_f32(c.v, a.v, b.v)};
+}
+LAMINAE_INLINE Vec<float> fnma(Vec<float> a, Vec<float> b, Vec<float> c) {
+  return {vfmsq_f32(c.v, a.v, b.v)};
+}
+// FMIN and FMAX return NaN when either operand is NaN; the contract wants b, hence compare + select.
+LAMINAE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) {
+  return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)};
+}
+LAMINAE_INLINE Vec<float> max(Vec<float> a, Vec<float> b) {
+  return {vbslq_f32(vcgtq_f32(a.v, b.v), a.v, b.v)};
+}
+LAMINAE_INLINE Vec<float> sqrt(Vec<float> a) { return {vsqrtq_f32(a.v)}; }
+LAMINAE_INLINE Vec<float> abs(Vec<float> a) { return {vabsq_f32(a.v)}; }
+LAMINAE_INLINE Vec<float> neg(Vec<float> a) { return {vnegq_f32(a.v)}; }
+LAMINAE_INLINE Vec<float> copysign(Vec<float> a, Vec<float> s) {
+  return {vbslq_f32(vdupq_n_u32(0x80000000u), s.v, a.v)};
+}
+LAMINAE_INLINE Vec<float> round(Vec<float> a) { return {vrndnq_f32(a.v)}; }
+LAMINAE_INLINE Vec<float> floor(Vec<float> a) { return {vrndmq_f32(a.v)}; }
+LAMINAE_INLINE Vec<float> ceil(Vec<float> a) { return {vrndpq_f32(a.v)}; }
+
+LAMINAE_INLINE Mask4 gt(Vec<float> a, Vec<float> b) { return {vcgtq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Mask4 ge(Vec<float> a, Vec<float> b) { return {vcgeq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Mask4 lt(Vec<float> a, Vec<float> b) { return {vcltq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Mask4 le(Vec<float> a, Vec<float> b) { return {vcleq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Mask4 eq(Vec<float> a, Vec<float> b) { return {vceqq_f32(a.v, b.v)}; }
+LAMINAE_INLINE Mask4 unordered(Vec<float> a, Vec<float> b) {
+  return {vmvnq_u32(vandq_u32(vceqq_f32(a.v, a.v), vceqq_f32(b.v, b.v)))};
+}
+LAMINAE_INLINE Vec<float> select(Mask4 m, Vec<float> a, Vec<float> b) {
+  return {vbslq_f32(m.m, a.v, b.v)};
+}
+LAMINAE_INLINE void store_mask(Mask4 m, uint8_t* p) {
+  uint32_t lanes[4];
+  vst1q_u32(lanes, vshrq_n_u32(m.m, 31));
+  LAMINAE_UNROLL for (int i = 0; i < 4; i++) p[i] = static_cast<uint8_t>(lanes[i]);
+}
+
+LAMINAE_INLINE float reduce_add(Vec<float> a) {
+  const float32x2_t s = vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v));
+  return vget_lane_f32(s, 0) + vget_lane_f32(s, 1);
+}
+LAMINAE_INLINE float reduce_max(Vec<float> a) { return vmaxvq_f32(a.v); }
+LAMINAE_INLINE float reduce_min(Vec<float> a) { return vminvq_f32(a.v); }
+
+LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
+  even.v = vuzp1q_f32(a.v, b.v);
+  odd.v = vuzp2q_f32(a.v, b.v);
+}
+LAMINAE_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& lo, Vec<float>& hi) {
+  lo.v = vzip1q_f32(a.v, b.v);
+  hi.v = vzip2q_f32(a.v, b.v);
+}
+LAMINAE_INLINE void transpose(Vec<float> (&r)[4]) {
+  const float32x4_t a = vzip1q_f32(r[0].v, r[2].v);  // 00 20 01 21
+  const float32x4_t b = vzip2q_f32(r[0].v, r[2].v);  // 02 22 03 23
+  const float32x4_t c = vzip1q_f32(r[1].v, r[3].v);
+  const float32x4_t d = vzip2q_f32(r[1].v, r[3].v);
+  r[0].v = vzip1q_f32(a, c);
+  r[1].v = vzip2q_f32(a, c);
+  r[2].v = vzip1q_f32(b, d);
+  r[3].v = vzip2q_f32(b, d);
+}
+
+// 2^n may lie outside the normal range (denormal results), so it is applied as two factors.
+LAMINAE_INLINE Vec<float> scale_by_pow2(Vec<float> a, Vec<float> n) {
+  const int32x4_t i = vcvtnq_s32_f32(n.v);
+  const int32x4_t half = vshrq_n_s32(i, 1);
+  const int32x4_t rest = vsubq_s32(i, half);
+  const int32x4_t bias = vdupq_n_s32(127);
+  const float32x4_t f1 = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(half, bias), 23));
+  const float32x4_t f2 = vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(rest, bias), 23));
+  return {vmulq_f32(vmulq_f32(a.v, f1), f2)};
+}
+LAMINAE_INLINE Vec<float> exponent(Vec<float> a) {
+  const int32x4_t e = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(a.v), 23));
+  return {vcvtq_f32_s32(vsubq_s32(e, vdupq_n_s32(127)))};
+}
+LAMINAE_INLINE Vec<float> mantissa(Vec<float> a) {
+  const uint32x4_t low = vandq_u32(vreinterpretq_u32_f32(a.v), vdupq_n_u32(0x007fffffu));
+  return {vreinterpretq_f32_u32(vorrq_u32(low, vdupq_n_u32(0x3f800000u)))};
+}
+
+// acc + b * a[Lane]: multiplies by one lane of a without a separate broadcast.
+template <int Lane>
+LAMINAE_INLINE Vec<float> fma_lane(Vec<float> b, Vec<float> a, Vec<float> acc) {
+  return {vfmaq_laneq_f32(acc.v, b.v, a.v, Lane)};
+}
