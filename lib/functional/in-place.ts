@@ -1,0 +1,177 @@
+/**
+ * Edits of a tensor's own memory. Names end in `_`, except `set`.
+ *
+ * An edit that has to be recorded replaces the tensor's place in the graph by a node for the edit; its old value lives
+ * on in a copy where backward needs it. Leaves that require gradients may only be edited inside noGrad.
+ */
+import { needsGrad, record } from '../autograd/engine';
+import { isGradEnabled } from '../autograd/grad-mode';
+import { GraphError, ShapeError } from '../errors';
+import { binaryFns, run, type BinaryFn } from '../native';
+import { formatShape, real, sameShape } from '../shape';
+import { fillRandom } from '../random';
+import { cloneElements, copyElements, fillElements } from '../tensor/copy';
+import { Tensor, expectTensor } from '../tensor/tensor';
+import { castTo, sumTo } from './broadcast';
+import { add, div, mul, sub, type Operand } from './elementwise';
+import { expand, region, type BasicIndex } from './views';
+
+function refuse(op: string, expected: string, hint: string): never {
+  throw new GraphError('ERR_MODIFIED_IN_PLACE', { op, argument: 'tensor', expected, received: '', hint });
+}
+
+/** Throws where an edit of `t` would give wrong gradients. */
+function checkEditable(op: string, t: Tensor, recorded: boolean): void {
+  if (isGradEnabled() && t.isLeaf && t.requiresGrad) {
+    refuse(op, 'is a leaf that requires gradients', 'edit it inside noGrad, or edit a clone()');
+  }
+  if (recorded && t.isView) {
+    refuse(op, 'is a view: a recorded edit would not reach its base', 'edit the base itself, as in base.set(index, v)');
+  }
+}
+
+/** Replaces the values of `t` by those that `compute` makes of the old ones. */
+function edit(op: string, t: Tensor, other: Operand, compute: (old: Tensor) => Tensor): Tensor {
+  const recorded = needsGrad(t, other instanceof Tensor ? other : null);
+  checkEditable(op, t, recorded);
+  let old = t.detach();
+  if (recorded) {
+    old = cloneElements(t);
+    old.gradFn = t.gradFn;
+  }
+  const y = compute(old);
+  if (!sameShape(y.shape, t.shape)) {
+    throw new ShapeError({
+      op,
+      argument: 'other',
+      expected: `must broadcast to the tensor's shape ${formatShape(t.shape)}`,
+      received: formatShape(y.shape),
+    });
+  }
+  copyElements(y, t);
+  t.storage.version++;
+  if (recorded) t.gradFn = y.gradFn;
+  return t;
+}
+
+function arithmetic(op: string, fn: BinaryFn, t: Tensor, other: Operand, compute: (old: Tensor) => Tensor): Tensor {
+  expectTensor(op, 'tensor', t);
+  const direct =
+    t.isContiguous &&
+    (typeof other === 'number'
+      ? t.dtype === 'float32' || t.dtype === 'float64'
+      : other instanceof Tensor && other.dtype === t.dtype && other.isContiguous && sameShape(other.shape, t.shape));
+  if (!direct || needsGrad(t, other instanceof Tensor ? other : null)) return edit(op, t, other, compute);
+  if (typeof other === 'number') {
+    run('binaryScalar', { fn: binaryFns[fn], n: t.numel, reversed: 0, value: other }, { x: t, y: t });
+  } else {
+    const unit = [1];
+    run('binary', { fn: binaryFns[fn], rank: 1, shape: [t.numel], aStrides: unit, bStrides: unit }, { a: t, b: other, y: t });
+  }
+  t.storage.version++;
+  return t;
+}
+
+/** t += other */
+export const add_ = (t: Tensor, other: Operand): Tensor => arithmetic('add_', 'add', t, other, (old) => add(old, other));
+/** t -= other */
+export const sub_ = (t: Tensor, other: Operand): Tensor => arithmetic('sub_', 'sub', t, other, (old) => sub(old, other));
+/** t *= other */
+export const mul_ = (t: Tensor, other: Operand): Tensor => arithmetic('mul_', 'mul', t, other, (old) => mul(old, other));
+/** t /= other */
+export const div_ = (t: Tensor, other: Operand): Tensor => arithmetic('div_', 'div', t, other, (old) => div(old, other));
+
+/** Sets every element to `value`. */
+export function fill_(t: Tensor, value: number): Tensor {
+  real('fill_', 'value', value, 'must be a number', () => true);
+  return edit('fill_', t, 0, (old) => {
+    const y = Tensor.empty(old.shape, old.dtype);
+    fillElements(y, value);
+    return y;
+  });
+}
+
+/** Sets every element to 0. */
+export const zero_ = (t: Tensor): Tensor => fill_(t, 0);
+
+/** Takes over the values of `source`, broadcast and converted. */
+export function copy_(t: Tensor, source: Tensor): Tensor {
+  expectTensor('copy_', 'source', source);
+  return edit('copy_', t, source, (old) => expand(castTo(source, old.dtype), old.shape));
+}
+
+/** Fills with normal numbers. */
+export function normal_(t: Tensor, mean = 0, std = 1): Tensor {
+  real('normal_', 'mean', mean, 'must be finite', Number.isFinite);
+  real('normal_', 'std', std, 'must be finite and >= 0', (v) => v >= 0 && Number.isFinite(v));
+  return edit('normal_', t, 0, (old) => {
+    const y = Tensor.empty(old.shape, old.dtype);
+    fillRandom(y, 'normal', mean, std);
+    return y;
+  });
+}
+
+/** Fills with uniform numbers in [from, to). */
+export function uniform_(t: Tensor, from = 0, to = 1): Tensor {
+  real('uniform_', 'from', from, 'must be finite', Number.isFinite);
+  real('uniform_', 'to', to, `must be finite and >= from`, (v) => v >= from && Number.isFinite(v));
+  return edit('uniform_', t, 0, (old) => {
+    const y = Tensor.empty(old.shape, old.dtype);
+    fillRandom(y, 'uniform', from, to);
+    return y;
+  });
+}
+
+/**
+ * Writes `value` (a number or a tensor that broadcasts) into the part of `t` that `indices` select. Differentiable in
+ * both: gradients of the overwritten part stop, those of the written part flow to `value`.
+ *
+ * @example
+ * const y = zeros([2, 2]);
+ * y.set([0, 1], x.mul(k).sum());
+ * y.set([':', slice(0, 1)], 0);
+ */
+export function set(t: Tensor, indices: readonly BasicIndex[], value: Operand): Tensor {
+  const op = 'set';
+  const source = typeof value === 'number' ? scalar(value, t) : castTo(expectTensor(op, 'value', value), t.dtype);
+  const recorded = needsGrad(t, source);
+  checkEditable(op, t, recorded);
+  const r = region(op, t, indices);
+  const lead = source.ndim - r.shape.length;
+  const fits = source.shape.every((d, i) => (i < lead ? d === 1 : d === 1 || d === r.shape[i - lead]));
+  if (!fits) {
+    throw new ShapeError({
+      op,
+      argument: 'value',
+      expected: `must broadcast to the selected part ${formatShape(r.shape)}`,
+      received: formatShape(source.shape),
+    });
+  }
+  const flat = lead > 0 ? source.detach().viewAs(source.shape.slice(lead), source.strides.slice(lead), source.offset) : source.detach();
+  const old = t.detach();
+  old.gradFn = t.gradFn;
+  copyElements(expand(flat.detach(), r.shape), new Tensor(t.storage, r.shape, r.strides, r.offset));
+  t.storage.version++;
+  if (!recorded) return t;
+  t.gradFn = null;
+  t.viewVersion = -1;
+  return record(op, t, [old, source], (grad, wanted) => {
+    const part = (g: Tensor): Tensor => {
+      const s = region(op, g, indices);
+      return g.viewAs(s.shape, s.strides, s.offset);
+    };
+    let rest: Tensor | null = null;
+    if (wanted[0]) {
+      rest = cloneElements(grad);
+      const cut = part(rest);
+      copyElements(expand(scalar(0, rest), cut.shape), cut);
+    }
+    return [rest, wanted[1] ? sumTo(part(grad), source.shape) : null];
+  });
+}
+
+function scalar(value: number, like: Tensor): Tensor {
+  const t = Tensor.empty([], like.dtype);
+  t.storage.data[0] = value;
+  return t;
+}

@@ -1,0 +1,211 @@
+/** Matrix products: the native `gemm` op behind `matmul` and `linear`. */
+import { needsGrad, record } from '../autograd/engine';
+import { isFloating } from '../dtype';
+import { DTypeError, ShapeError } from '../errors';
+import { run } from '../native';
+import { broadcastShapes, formatShape, sizeOf, type Shape } from '../shape';
+import { contiguousElements } from '../tensor/copy';
+import { Tensor, expectTensor } from '../tensor/tensor';
+import { sumTo, reduceDims } from './broadcast';
+import { expand, reshape, transpose } from './views';
+
+/** Both floating and alike, or an error that names both. */
+export function checkSameFloat(op: string, a: Tensor, aName: string, b: Tensor, bName: string): void {
+  if (!isFloating(a.dtype)) {
+    throw new DTypeError({
+      op,
+      argument: aName,
+      expected: 'must be float32 or float64',
+      received: a.dtype,
+      hint: `convert with ${aName}.to('float32')`,
+    });
+  }
+  if (a.dtype !== b.dtype) {
+    throw new DTypeError({
+      op,
+      argument: bName,
+      expected: `must have the dtype of ${aName}, ${a.dtype}`,
+      received: b.dtype,
+    });
+  }
+}
+
+/** A matrix and whether it is read transposed: a transposed view costs no copy. */
+interface Side {
+  readonly source: Tensor;
+  readonly transposed: boolean;
+}
+
+function side(t: Tensor): Side {
+  if (!t.isContiguous && t.ndim === 2 && t.strides[0] === 1 && t.strides[1] === t.shape[0]) {
+    return { source: t, transposed: true };
+  }
+  return { source: contiguousElements(t), transposed: false };
+}
+
+/** [m, k] x [k, n] -> [m, n], not recorded. Transposed views are read as they lie. */
+export function product(a: Tensor, b: Tensor, bias: Tensor | null = null): Tensor {
+  const [m, k] = a.shape;
+  const n = b.shape[1];
+  const left = side(a);
+  const right = side(b);
+  const c = Tensor.empty([m, n], a.dtype);
+  run(
+    'gemm',
+    {
+      batch: 1,
+      m,
+      n,
+      k,
+      transposeA: left.transposed ? 1 : 0,
+      transposeB: right.transposed ? 1 : 0,
+      aStride: 0,
+      bStride: 0,
+      cStride: 0,
+      accumulate: 0,
+    },
+    { a: left.source, b: right.source, bias: bias === null ? null : contiguousElements(bias), c },
+  );
+  return c;
+}
+
+/** [..., m, k] x [..., k, n] with equal leading dimensions, not recorded. */
+function batchedProduct(a: Tensor, b: Tensor): Tensor {
+  const [m, k] = a.shape.slice(-2);
+  const n = b.shape[b.ndim - 1];
+  const lead = a.shape.slice(0, -2);
+  const c = Tensor.empty([...lead, m, n], a.dtype);
+  run(
+    'gemm',
+    {
+      batch: sizeOf(lead),
+      m,
+      n,
+      k,
+      transposeA: 0,
+      transposeB: 0,
+      aStride: m * k,
+      bStride: k * n,
+      cStride: m * n,
+      accumulate: 0,
+    },
+    { a: contiguousElements(a), b: contiguousElements(b), bias: null, c },
+  );
+  return c;
+}
+
+function matrixProduct(a: Tensor, b: Tensor): Tensor {
+  const y = product(a.detach(), b.detach());
+  if (!needsGrad(a, b)) return y;
+  return record(
+    'matmul',
+    y,
+    [a, b],
+    (grad, wanted) => [
+      wanted[0] ? product(grad, transpose(b.detach(), 0, 1)) : null,
+      wanted[1] ? product(transpose(a.detach(), 0, 1), grad) : null,
+    ],
+    { saved: [a, b] },
+  );
+}
+
+function batchedMatmul(a: Tensor, b: Tensor): Tensor {
+  const lead = broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const wide = (t: Tensor): Tensor => expand(t.detach(), [...lead, ...t.shape.slice(-2)]);
+  const y = batchedProduct(wide(a), wide(b));
+  if (!needsGrad(a, b)) return y;
+  const flip = (t: Tensor): Tensor => transpose(wide(t), -2, -1);
+  return record(
+    'matmul',
+    y,
+    [a, b],
+    (grad, wanted) => [
+      wanted[0] ? sumTo(batchedProduct(grad, flip(b)), a.shape) : null,
+      wanted[1] ? sumTo(batchedProduct(flip(a), grad), b.shape) : null,
+    ],
+    { saved: [a, b] },
+  );
+}
+
+/**
+ * Matrix product with PyTorch's rules: vectors are rows on the left and columns on the right, leading dimensions
+ * broadcast.
+ *
+ * **Shape**: [..., m, k] x [..., k, n] -> [..., m, n]
+ * @throws ShapeError if the inner sizes differ
+ */
+export function matmul(input: Tensor, other: Tensor): Tensor {
+  expectTensor('matmul', 'input', input);
+  expectTensor('matmul', 'other', other);
+  checkSameFloat('matmul', input, 'input', other, 'other');
+  if (input.ndim === 0 || other.ndim === 0) shapeError(input.shape, other.shape, 'must have at least one dimension');
+  const a = input.ndim === 1 ? reshape(input, [1, input.shape[0]]) : input;
+  const b = other.ndim === 1 ? reshape(other, [other.shape[0], 1]) : other;
+  const k = a.shape[a.ndim - 1];
+  if (k !== b.shape[b.ndim - 2]) shapeError(input.shape, other.shape, 'must have equal inner sizes');
+  let y: Tensor;
+  if (a.ndim === 2 && b.ndim === 2) y = matrixProduct(a, b);
+  else if (b.ndim === 2) {
+    // One large product instead of many small ones.
+    y = reshape(matrixProduct(reshape(a, [-1, k]), b), [...a.shape.slice(0, -1), b.shape[1]]);
+  } else y = batchedMatmul(a, b);
+  let { shape } = y;
+  if (other.ndim === 1) shape = shape.slice(0, -1);
+  if (input.ndim === 1) shape = other.ndim === 1 ? [] : [...shape.slice(0, -2), shape[shape.length - 1]];
+  return reshape(y, shape);
+}
+
+function shapeError(a: Shape, b: Shape, rule: string): never {
+  throw new ShapeError({
+    op: 'matmul',
+    argument: 'input and other',
+    expected: rule,
+    received: `${formatShape(a)} and ${formatShape(b)}`,
+  });
+}
+
+/**
+ * y = x W^T + b over the last dimension.
+ *
+ * @param input [..., inFeatures]
+ * @param weight [outFeatures, inFeatures]
+ * @param bias [outFeatures] or null
+ * @returns [..., outFeatures]
+ */
+export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  const op = 'linear';
+  expectTensor(op, 'input', input);
+  expectTensor(op, 'weight', weight);
+  if (bias !== null) expectTensor(op, 'bias', bias);
+  checkSameFloat(op, input, 'input', weight, 'weight');
+  if (bias !== null) checkSameFloat(op, input, 'input', bias, 'bias');
+  const fail = (argument: string, expected: string, got: Shape): never => {
+    throw new ShapeError({ op, argument, expected, received: formatShape(got) });
+  };
+  if (weight.ndim !== 2) fail('weight', 'must be 2-D [outFeatures, inFeatures]', weight.shape);
+  const [out, features] = weight.shape;
+  if (out === 0 || features === 0) fail('weight', 'must have at least one feature on both sides', weight.shape);
+  if (input.ndim === 0) fail('input', 'must have at least one dimension', input.shape);
+  if (input.shape[input.ndim - 1] !== features) {
+    fail('input', `must have ${features} features in its last dimension (weight ${formatShape(weight.shape)})`, input.shape);
+  }
+  if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== out)) fail('bias', `must have shape [${out}]`, bias.shape);
+  const lead = input.shape.slice(0, -1);
+  const x = reshape(input.detach(), [sizeOf(lead), features]);
+  const y = reshape(product(x, transpose(weight.detach(), 0, 1), bias?.detach() ?? null), [...lead, out]);
+  if (!needsGrad(input, weight, bias)) return y;
+  return record(
+    op,
+    y,
+    [input, weight, bias],
+    (grad, wanted) => {
+      const dy = reshape(grad, [sizeOf(lead), out]);
+      return [
+        wanted[0] ? reshape(product(dy, weight.detach()), input.shape) : null,
+        wanted[1] ? product(transpose(dy, 0, 1), x) : null,
+        wanted[2] ? reshape(reduceDims('sum', dy, [0]), [out]) : null,
+      ];
+    },
+    { saved: [input, weight] },
+  );
+}

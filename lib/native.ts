@@ -1,0 +1,297 @@
+/**
+ * The typed face of the native addon: loads it, and runs one op. Nothing else touches the addon.
+ *
+ * Each op's descriptor is written down here once more as a tuple of field names, in camelCase; the types of `run` are
+ * derived from it, and the whole table is compared at load with what the addon reports from ops.def, so the two sides
+ * cannot drift apart silently.
+ */
+import path from 'node:path';
+import loadAddon from 'node-gyp-build';
+import type { TypedArray } from './dtype';
+import { ArgumentRangeError, LaminaeError, describe } from './errors';
+
+/** Descriptor and buffers of every op. `'name'` is one number, `'name:8'` up to eight numbers. */
+export const opTable = {
+  copy: { fields: ['rank', 'shape:8', 'xStrides:8', 'yStrides:8'], buffers: ['x', 'y'] },
+  fill: { fields: ['n', 'value'], buffers: ['y'] },
+  unary: { fields: ['fn', 'n'], buffers: ['x', 'y'] },
+  unaryBackward: { fields: ['fn', 'n'], buffers: ['saved', 'dy', 'dx'] },
+  binary: { fields: ['fn', 'rank', 'shape:8', 'aStrides:8', 'bStrides:8'], buffers: ['a', 'b', 'y'] },
+  binaryScalar: { fields: ['fn', 'n', 'reversed', 'value'], buffers: ['x', 'y'] },
+  compare: { fields: ['fn', 'rank', 'shape:8', 'aStrides:8', 'bStrides:8'], buffers: ['a', 'b', 'y'] },
+  where: {
+    fields: ['rank', 'shape:8', 'cStrides:8', 'aStrides:8', 'bStrides:8'],
+    buffers: ['condition', 'a', 'b', 'y'],
+  },
+  axpby: { fields: ['n', 'alpha', 'beta'], buffers: ['x', 'y'] },
+  reduce: { fields: ['fn', 'outer', 'n', 'inner'], buffers: ['x', 'y', 'index'] },
+  random: { fields: ['kind', 'n', 'seed', 'offset', 'a', 'b'], buffers: ['y'] },
+  gemm: {
+    fields: [
+      'batch',
+      'm',
+      'n',
+      'k',
+      'transposeA',
+      'transposeB',
+      'aStride',
+      'bStride',
+      'cStride',
+      'accumulate',
+    ],
+    buffers: ['a', 'b', 'bias', 'c'],
+  },
+} as const;
+
+export type OpName = keyof typeof opTable;
+
+type FieldNames<N extends OpName> = (typeof opTable)[N]['fields'][number];
+type BufferNames<N extends OpName> = (typeof opTable)[N]['buffers'][number];
+
+/** The descriptor of op `N`. */
+export type OpFields<N extends OpName> = {
+  readonly [F in FieldNames<N> as F extends `${infer Base}:${string}` ? Base : F]: F extends `${string}:${string}`
+    ? readonly number[]
+    : number;
+};
+
+/** Something with memory, and the element it starts at: a tensor. */
+export interface NativeBuffer {
+  readonly storage: { readonly data: TypedArray };
+  readonly offset: number;
+}
+
+/** The buffers of op `N`, by name; optional ones may be null. */
+export type OpBuffers<N extends OpName> = { readonly [B in BufferNames<N>]: NativeBuffer | null };
+
+interface Addon {
+  opTable(): { name: string; fields: string; buffers: string }[];
+  bind(slots: Float64Array): void;
+  run(opCode: number, ...buffers: (TypedArray | null)[]): void;
+  alignment(buffer: ArrayBuffer): number;
+  functionNames(): { unary: string[]; binary: string[]; compare: string[] };
+  cpuInfo(): CpuInfo;
+  setIsa(name: string): boolean;
+  numThreads(): number;
+  setNumThreads(n: number): void;
+  startupError(): string;
+}
+
+/** Instruction sets the kernels were compiled for. */
+export type Isa = 'portable' | 'avx2' | 'avx512' | 'neon';
+
+export interface CpuInfo {
+  /** The instruction set in use. */
+  readonly isa: Isa;
+  /** All that this machine can run, best last. */
+  readonly available: readonly Isa[];
+}
+
+const root = path.join(__dirname, '..');
+
+function load(): Addon {
+  try {
+    return loadAddon(root) as Addon;
+  } catch (cause) {
+    throw new LaminaeError(
+      'ERR_NATIVE',
+      {
+        op: 'laminae',
+        argument: 'native addon',
+        expected: `must be loadable for ${process.platform}-${process.arch}, Node ${process.versions.node}`,
+        received: cause instanceof Error ? cause.message.split('\n')[0] : String(cause),
+        hint: `looked in ${path.join(root, 'prebuilds')} and ${path.join(root, 'build')}; from a clone run "npm run build"`,
+      },
+      { cause },
+    );
+  }
+}
+
+const addon = load();
+
+interface Entry {
+  readonly code: number;
+  readonly fields: readonly { readonly name: string; readonly count: number }[];
+  readonly buffers: readonly string[];
+}
+
+const slots = new Float64Array(96);
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+}
+
+function readTable(): Record<OpName, Entry> {
+  const problem = addon.startupError();
+  if (problem !== '') {
+    throw new ArgumentRangeError({ op: 'laminae', argument: '', expected: problem, received: '' });
+  }
+  const reported = new Map(addon.opTable().map((row, code) => [row.name, { ...row, code }]));
+  const entries: Partial<Record<OpName, Entry>> = {};
+  for (const name of Object.keys(opTable) as OpName[]) {
+    const fields = (opTable[name].fields as readonly string[]).map((f) => {
+      const [base, count] = f.split(':');
+      return { name: base, count: count === undefined ? 1 : Number(count) };
+    });
+    const buffers: readonly string[] = opTable[name].buffers;
+    const row = reported.get(snakeCase(name));
+    const ours = fields.map((f) => `${snakeCase(f.name)}:${f.count}`).join(' ');
+    const theirs = row?.fields
+      .split(';')
+      .filter((f) => f !== '')
+      .map((f) => f.replace(/:[ir]$/, ':1').replace(/:i/, ':'))
+      .join(' ');
+    const theirBuffers = row?.buffers.replace(/;$/, '').replaceAll(';', ' ');
+    if (row === undefined || ours !== theirs || buffers.map(snakeCase).join(' ') !== theirBuffers) {
+      throw new LaminaeError('ERR_NATIVE', {
+        op: 'laminae',
+        argument: `op ${name}`,
+        expected: `must be declared alike in ops.def and native.ts: ${ours} (${buffers.join(' ')})`,
+        received: row === undefined ? 'no such op in the addon' : `${theirs} (${theirBuffers})`,
+        hint: 'rebuild the addon',
+      });
+    }
+    reported.delete(snakeCase(name));
+    entries[name] = { code: row.code, fields, buffers };
+  }
+  if (reported.size > 0) {
+    throw new LaminaeError('ERR_NATIVE', {
+      op: 'laminae',
+      argument: 'opTable',
+      expected: 'must list every op of the addon',
+      received: `none of ${[...reported.keys()].join(', ')}`,
+    });
+  }
+  addon.bind(slots);
+  return entries as Record<OpName, Entry>;
+}
+
+const entries = readTable();
+
+/** Elementwise functions of one tensor. */
+export type UnaryFn =
+  | 'neg' | 'abs' | 'exp' | 'expm1' | 'log' | 'log1p' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal' | 'sin' | 'cos'
+  | 'relu' | 'sigmoid' | 'tanh' | 'erf' | 'gelu' | 'silu' | 'sign' | 'floor' | 'ceil' | 'round' | 'trunc'; // prettier-ignore
+export type BinaryFn = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min' | 'pow';
+export type CompareFn = 'gt' | 'ge' | 'lt' | 'le' | 'eq' | 'ne';
+
+/** What the derivative of a unary function is computed from. */
+export interface UnaryInfo {
+  readonly code: number;
+  readonly saved: 'x' | 'y' | 'none';
+}
+
+const functionNames = addon.functionNames();
+
+function codes<F extends string>(names: readonly string[]): Readonly<Record<F, number>> {
+  return Object.fromEntries(names.map((name, code) => [name, code])) as Record<F, number>;
+}
+
+export const unaryFns = Object.fromEntries(
+  functionNames.unary.map((row, code) => {
+    const [name, saved] = row.split(':');
+    return [name, { code, saved }];
+  }),
+) as Readonly<Record<UnaryFn, UnaryInfo>>;
+export const binaryFns = codes<BinaryFn>(functionNames.binary);
+export const compareFns = codes<CompareFn>(functionNames.compare);
+
+/**
+ * Runs one native op. Callers have checked shapes and types; the native side re-checks whatever would corrupt memory.
+ * Every run of every op passes here: this is where a tracer or a compiled plan takes over.
+ */
+export function run<N extends OpName>(name: N, fields: OpFields<N>, buffers: OpBuffers<N>): void {
+  const entry = entries[name];
+  const values = fields as Readonly<Record<string, number | readonly number[]>>;
+  const named = buffers as Readonly<Record<string, NativeBuffer | null>>;
+  const n = entry.buffers.length;
+  let at = n;
+  for (let i = 0; i < entry.fields.length; i++) {
+    const field = entry.fields[i];
+    const value = values[field.name];
+    if (typeof value === 'number') slots[at] = value;
+    else for (let j = 0; j < value.length; j++) slots[at + j] = value[j];
+    at += field.count;
+  }
+  const list = entry.buffers;
+  const b0 = named[list[0]];
+  const b1 = n > 1 ? named[list[1]] : null;
+  const b2 = n > 2 ? named[list[2]] : null;
+  const b3 = n > 3 ? named[list[3]] : null;
+  slots[0] = b0 === null ? 0 : b0.offset;
+  if (b1 !== null) slots[1] = b1.offset;
+  if (b2 !== null) slots[2] = b2.offset;
+  if (b3 !== null) slots[3] = b3.offset;
+  const d0 = b0 === null ? null : b0.storage.data;
+  const d1 = b1 === null ? null : b1.storage.data;
+  const d2 = b2 === null ? null : b2.storage.data;
+  // Fixed arities first: a spread call costs several times as much.
+  if (n <= 3) {
+    addon.run(entry.code, d0, d1, d2);
+    return;
+  }
+  const d3 = b3 === null ? null : b3.storage.data;
+  if (n === 4) {
+    addon.run(entry.code, d0, d1, d2, d3);
+    return;
+  }
+  const rest: (TypedArray | null)[] = [d0, d1, d2, d3];
+  for (let i = 4; i < n; i++) {
+    const b = named[list[i]];
+    if (b !== null) slots[i] = b.offset;
+    rest.push(b === null ? null : b.storage.data);
+  }
+  addon.run(entry.code, ...rest);
+}
+
+/** Bytes from the start of `buffer` to the next 64-byte boundary of its memory. */
+export function alignment(buffer: ArrayBuffer): number {
+  return addon.alignment(buffer);
+}
+
+/**
+ * The instruction set in use and those this machine can run. `LAMINAE_ISA=portable|avx2|avx512` in the environment
+ * lowers the choice at load.
+ *
+ * @example
+ * console.log(cpuInfo().isa); // 'avx512'
+ */
+export function cpuInfo(): CpuInfo {
+  return addon.cpuInfo();
+}
+
+/** Switches the kernels to another instruction set of this machine: for tests and benchmarks. */
+export function setIsa(isa: Isa): void {
+  if (!addon.setIsa(isa)) {
+    throw new ArgumentRangeError({
+      op: 'setIsa',
+      argument: 'isa',
+      expected: `must be one of ${cpuInfo().available.join(', ')}`,
+      received: describe(isa),
+    });
+  }
+}
+
+/**
+ * Threads that one op may use, the calling one included: at first the smallest of the CPU affinity, the container's
+ * quota (rounded down) and the cores, or `LAMINAE_THREADS`.
+ */
+export function getNumThreads(): number {
+  return addon.numThreads();
+}
+
+/**
+ * Sets the number of threads of the process-wide pool. Results do not depend on it, bit for bit.
+ * @throws ArgumentRangeError unless `n` is an integer in 1..256.
+ */
+export function setNumThreads(n: number): void {
+  if (!Number.isInteger(n) || n < 1 || n > 256) {
+    throw new ArgumentRangeError({
+      op: 'setNumThreads',
+      argument: 'n',
+      expected: 'must be an integer in 1..256',
+      received: describe(n),
+    });
+  }
+  addon.setNumThreads(n);
+}

@@ -1,0 +1,79 @@
+/**
+ * Random numbers: one counter-based stream per JavaScript thread. Element i of a draw depends only on the seed, the
+ * position in the stream and i, so results are the same for any number of threads.
+ */
+import type { DType } from './dtype';
+import { run } from './native';
+import { checkShape, integer, real } from './shape';
+import { checkDType, type TensorOptions } from './tensor/create';
+import { Tensor } from './tensor/tensor';
+
+// Unseeded streams start anywhere; the native generator takes seeds below 2^53.
+let seed = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
+let position = 0;
+
+/**
+ * Restarts the stream: the same calls then give the same numbers.
+ *
+ * @param value an integer in 0..2^53-1
+ */
+export function manualSeed(value: number): void {
+  seed = integer('manualSeed', 'seed', value, 0);
+  position = 0;
+}
+
+type Kind = 'uniform' | 'normal' | 'bernoulli';
+const kindCode: Readonly<Record<Kind, number>> = { uniform: 0, normal: 1, bernoulli: 2 };
+
+/** Fills a contiguous float tensor from the stream: uniform [a, b), normal (mean a, std b), or b with probability a. */
+export function fillRandom(t: Tensor, kind: Kind, a: number, b: number): void {
+  run('random', { kind: kindCode[kind], n: t.numel, seed, offset: position, a, b }, { y: t });
+  position += t.numel;
+}
+
+/** A number in [0, 1) from the stream: for shuffles and other decisions made in JavaScript. */
+export function nextUniform(): number {
+  const t = Tensor.empty([1], 'float64');
+  fillRandom(t, 'uniform', 0, 1);
+  return t.item();
+}
+
+function made(op: string, shape: readonly number[], kind: Kind, a: number, b: number, options: TensorOptions): Tensor {
+  const dtype: DType = checkDType(op, options.dtype ?? 'float32');
+  const t = Tensor.empty(checkShape(op, shape), dtype);
+  fillRandom(t, kind, a, b);
+  return options.requiresGrad === true ? t.requiresGrad_(true) : t;
+}
+
+/** Uniform numbers in [0, 1). */
+export function rand(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return made('rand', shape, 'uniform', 0, 1, options);
+}
+
+/** Normal numbers, mean 0, standard deviation 1. */
+export function randn(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return made('randn', shape, 'normal', 0, 1, options);
+}
+
+/** Normal numbers of a given mean and standard deviation. */
+export function normal(mean: number, std: number, shape: readonly number[], options: TensorOptions = {}): Tensor {
+  real('normal', 'mean', mean, 'must be finite', Number.isFinite);
+  real('normal', 'std', std, 'must be finite and >= 0', (v) => v >= 0 && Number.isFinite(v));
+  return made('normal', shape, 'normal', mean, std, options);
+}
+
+/** The integers 0..n-1 in random order (Fisher-Yates). */
+export function randperm(n: number): Int32Array {
+  integer('randperm', 'n', n, 0, 2 ** 31 - 1);
+  const order = Int32Array.from({ length: n }, (_, i) => i);
+  const draws = Tensor.empty([n], 'float64');
+  fillRandom(draws, 'uniform', 0, 1);
+  const u = draws.storage.data;
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor(u[i] * (i + 1));
+    const t = order[i];
+    order[i] = order[j];
+    order[j] = t;
+  }
+  return order;
+}

@@ -1,0 +1,164 @@
+/** Shapes: checks, sizes, strides, broadcasting. No tensors here. */
+import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from './errors';
+
+export type Shape = readonly number[];
+
+/** A spatial size: one number for all dimensions or one per dimension, height first. */
+export type Size = number | readonly number[];
+
+export const maxRank = 8;
+export const maxElements = 2 ** 38;
+
+export function formatShape(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}
+
+export function sizeOf(shape: Shape): number {
+  let n = 1;
+  for (const d of shape) n *= d;
+  return n;
+}
+
+/** Row-major strides in elements. */
+export function contiguousStrides(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length);
+  let step = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    strides[i] = step;
+    step *= shape[i];
+  }
+  return strides;
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/**
+ * Checks an integer argument and returns it.
+ * @throws ArgumentTypeError if it is not a number, ArgumentRangeError if it is no integer in `min..max`.
+ */
+export function integer(op: string, argument: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (typeof value !== 'number') {
+    throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
+  }
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    const range = max === Number.MAX_SAFE_INTEGER ? `>= ${min}` : `in ${min}..${max}`;
+    throw new ArgumentRangeError({ op, argument, expected: `must be an integer ${range}`, received: describe(value) });
+  }
+  return value;
+}
+
+/** Checks a real argument and returns it; `rule` says in words what `ok` tests. */
+export function real(op: string, argument: string, value: unknown, rule: string, ok: (v: number) => boolean): number {
+  if (typeof value !== 'number') {
+    throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
+  }
+  if (!ok(value)) {
+    throw new ArgumentRangeError({ op, argument, expected: rule, received: describe(value) });
+  }
+  return value;
+}
+
+/**
+ * Reads a shape once (proxies and getters cannot change it afterwards) and checks every entry, the rank and the
+ * element count.
+ */
+export function checkShape(op: string, value: unknown, argument = 'shape'): number[] {
+  if (!Array.isArray(value)) {
+    throw new ArgumentTypeError({ op, argument, expected: 'must be an array of integers', received: describe(value) });
+  }
+  const shape: unknown[] = Array.from(value as readonly unknown[]);
+  if (shape.length > maxRank) {
+    throw new ShapeError({ op, argument, expected: `rank ${shape.length} exceeds ${maxRank}`, received: describe(shape) });
+  }
+  const checked = shape.map((d, i) => integer(op, `${argument}[${i}]`, d, 0));
+  checkElementCount(op, checked, argument);
+  return checked;
+}
+
+export function checkElementCount(op: string, shape: Shape, argument = 'shape'): number {
+  const n = sizeOf(shape);
+  if (!(n <= maxElements)) {
+    throw new ShapeError({ op, argument, expected: `element count exceeds 2^38`, received: formatShape(shape) });
+  }
+  return n;
+}
+
+/** Normalises a `Size` to `rank` integers >= `min`. */
+export function sizeTuple(op: string, argument: string, value: unknown, rank: number, min: number): number[] {
+  if (typeof value === 'number') {
+    const v = integer(op, rank === 1 ? argument : `${argument}[0]`, value, min);
+    return new Array<number>(rank).fill(v);
+  }
+  if (!Array.isArray(value)) {
+    const list = new Array<string>(rank).fill('number').join(', ');
+    throw new ArgumentTypeError({
+      op,
+      argument,
+      expected: `must be a number or [${list}]`,
+      received: describe(value),
+    });
+  }
+  const entries: unknown[] = Array.from(value as readonly unknown[]);
+  if (entries.length !== rank) {
+    const list = new Array<string>(rank).fill('number').join(', ');
+    const received = `${entries.length} in ${describe(entries)}`;
+    const expected = `must be a number or [${list}]: it must have ${rank} ${rank === 1 ? 'entry' : 'entries'}`;
+    // A list of the wrong length is a wrong value of the right type, but PyTorch users meet both: keep RangeError.
+    throw new ArgumentRangeError({ op, argument, expected, received });
+  }
+  return entries.map((v, i) => integer(op, `${argument}[${i}]`, v, min));
+}
+
+/** A dimension index with negatives counted from the end. */
+export function normalizeDim(op: string, dim: unknown, rank: number, argument = 'dim'): number {
+  const limit = Math.max(rank, 1);
+  const d = integer(op, argument, dim, -limit, limit - 1);
+  return d < 0 ? d + limit : d;
+}
+
+/** Sorted distinct dimensions; all of them when `dim` is undefined. */
+export function normalizeDims(op: string, dim: number | readonly number[] | undefined, rank: number): number[] {
+  if (dim === undefined) return Array.from({ length: rank }, (_, i) => i);
+  const list = typeof dim === 'number' ? [dim] : Array.from(dim);
+  const dims = list.map((d) => normalizeDim(op, d, rank)).sort((a, b) => a - b);
+  for (let i = 1; i < dims.length; i++) {
+    if (dims[i] === dims[i - 1]) {
+      throw new ArgumentRangeError({ op, argument: 'dim', expected: 'must not repeat', received: describe(list) });
+    }
+  }
+  return rank === 0 ? [] : dims;
+}
+
+/** The shape two operands broadcast to (NumPy rules). */
+export function broadcastShapes(op: string, a: Shape, b: Shape): number[] {
+  const rank = Math.max(a.length, b.length);
+  const out = new Array<number>(rank);
+  for (let i = 1; i <= rank; i++) {
+    const da = i <= a.length ? a[a.length - i] : 1;
+    const db = i <= b.length ? b[b.length - i] : 1;
+    if (da !== db && da !== 1 && db !== 1) {
+      throw new ShapeError({
+        op,
+        argument: 'shapes',
+        expected: `${formatShape(a)} and ${formatShape(b)} cannot be broadcast: dimension ${rank - i}`,
+        received: `${da} and ${db}`,
+      });
+    }
+    out[rank - i] = da === 1 ? db : da;
+  }
+  return out;
+}
+
+/** Strides that walk a tensor of `shape`/`strides` as if it had the broadcast shape `target`. */
+export function broadcastStrides(shape: Shape, strides: readonly number[], target: Shape): number[] {
+  const out = new Array<number>(target.length).fill(0);
+  const lead = target.length - shape.length;
+  for (let i = 0; i < shape.length; i++) {
+    out[lead + i] = shape[i] === 1 ? 0 : strides[i];
+  }
+  return out;
+}

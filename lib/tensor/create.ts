@@ -1,0 +1,237 @@
+/** Making tensors from numbers. */
+import type { DType, TypedArray } from '../dtype';
+import { arrayOf, dtypes } from '../dtype';
+import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
+import { checkElementCount, checkShape, contiguousStrides, formatShape, real, sizeOf } from '../shape';
+import { fillElements } from './copy';
+import { Storage, copyOf } from './storage';
+import { Tensor, type NestedArray } from './tensor';
+
+export interface TensorOptions {
+  /** Element type; float32 unless the source says otherwise. */
+  readonly dtype?: DType;
+  /** Record operations on this tensor for backward. */
+  readonly requiresGrad?: boolean;
+}
+
+export interface FromValuesOptions extends TensorOptions {
+  /** Shape of the result; by default that of the nested array, or one dimension for a typed array. */
+  readonly shape?: readonly number[];
+}
+
+export function checkDType(op: string, dtype: unknown): DType {
+  if (typeof dtype === 'string' && (dtypes as readonly string[]).includes(dtype)) return dtype as DType;
+  throw new ArgumentTypeError({
+    op,
+    argument: 'dtype',
+    expected: `must be one of ${dtypes.join(', ')}`,
+    received: describe(dtype),
+  });
+}
+
+function finish(t: Tensor, options: TensorOptions): Tensor {
+  if (options.requiresGrad === true) t.requiresGrad_(true);
+  return t;
+}
+
+function dtypeOfArray(values: TypedArray): DType {
+  if (values instanceof Float32Array) return 'float32';
+  if (values instanceof Float64Array) return 'float64';
+  return values instanceof Int32Array ? 'int32' : 'uint8';
+}
+
+function isSupportedArray(values: object): values is TypedArray {
+  return (
+    values instanceof Float32Array ||
+    values instanceof Float64Array ||
+    values instanceof Int32Array ||
+    (values instanceof Uint8Array && !Buffer.isBuffer(values))
+  );
+}
+
+/** Shape of a nested array; refuses ragged ones. */
+function nestedShape(values: readonly unknown[]): number[] {
+  const shape: number[] = [];
+  for (let level: unknown = values; Array.isArray(level); level = level[0]) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  return checkShape('tensor', shape, 'values');
+}
+
+function flatten(values: readonly unknown[], shape: readonly number[], out: TypedArray): void {
+  let at = 0;
+  const walk = (level: unknown, depth: number, where: string): void => {
+    if (depth === shape.length) {
+      if (typeof level === 'boolean') out[at++] = level ? 1 : 0;
+      else if (typeof level === 'number') out[at++] = level;
+      else if (Array.isArray(level)) ragged(where, level.length, 'a number');
+      else {
+        const hint = typeof level === 'bigint' ? 'convert with Number(x)' : undefined;
+        throw new ArgumentTypeError({
+          op: 'tensor',
+          argument: `values${where}`,
+          expected: 'must be a number',
+          received: describe(level),
+          ...(hint === undefined ? {} : { hint }),
+        });
+      }
+      return;
+    }
+    if (!Array.isArray(level)) {
+      throw new ShapeError({
+        op: 'tensor',
+        argument: `values${where}`,
+        expected: `must be an array of length ${shape[depth]}`,
+        received: describe(level),
+      });
+    }
+    if (level.length !== shape[depth]) ragged(where, level.length, String(shape[depth]));
+    for (let i = 0; i < level.length; i++) walk(level[i], depth + 1, `${where}[${i}]`);
+  };
+  walk(values, 0, '');
+}
+
+function ragged(where: string, length: number, expected: string): never {
+  const row = /\[(\d+)\]$/.exec(where)?.[1];
+  throw new ShapeError({
+    op: 'tensor',
+    argument: `values${where}`,
+    expected: `is ragged: ${row === undefined ? 'it' : `row ${row}`} has length ${length}, expected ${expected}`,
+    received: '',
+  });
+}
+
+/**
+ * A tensor with a copy of `values`.
+ *
+ * @param values a number, nested arrays of numbers or booleans, a Float32Array, Float64Array, Int32Array or
+ *   Uint8Array, or a Tensor
+ * @param options.shape for flat values; their product must be the number of values
+ * @param options.dtype default: float32 for numbers and nested arrays, the array's own type for a typed array
+ * @throws ShapeError for ragged arrays or a shape that does not fit; ArgumentTypeError for anything else
+ *
+ * @example
+ * const x = tensor([[0, 1, 2], [3, 4, 5]]);
+ * const labels = tensor(new Int32Array([3, 1]));
+ * const image = tensor(pixels, { shape: [1, 1, 28, 28], dtype: 'float32' });
+ */
+export function tensor(values: NestedArray | boolean | TypedArray | Tensor, options: FromValuesOptions = {}): Tensor {
+  const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype);
+  let data: TypedArray;
+  let shape: number[];
+  let own: DType;
+  if (values instanceof Tensor) {
+    own = values.dtype;
+    shape = [...values.shape];
+    data = copyOf('tensor', 'values', values.toTypedArray(), dtype ?? own);
+  } else if (typeof values === 'number' || typeof values === 'boolean') {
+    own = typeof values === 'boolean' ? 'bool' : 'float32';
+    shape = [];
+    data = arrayOf(dtype ?? own, 1);
+    data[0] = Number(values);
+  } else if (Array.isArray(values)) {
+    own = 'float32';
+    shape = nestedShape(values);
+    data = arrayOf(dtype ?? own, sizeOf(shape));
+    flatten(values, shape, data);
+  } else if (typeof values === 'object' && values !== null && isSupportedArray(values)) {
+    own = dtypeOfArray(values);
+    shape = [values.length];
+    data = copyOf('tensor', 'values', values, dtype ?? own);
+  } else {
+    throw new ArgumentTypeError({
+      op: 'tensor',
+      argument: 'values',
+      expected: 'must be a number, nested arrays, a Float32Array, Float64Array, Int32Array, Uint8Array or a Tensor',
+      received: describe(values),
+      hint: Buffer.isBuffer(values)
+        ? 'for bytes use new Uint8Array(buffer), for floats new Float32Array(buffer.buffer, buffer.byteOffset, n)'
+        : 'copy the values into one of these, as in Float32Array.from(values)',
+    });
+  }
+  if (options.shape !== undefined) {
+    const wanted = checkShape('tensor', options.shape);
+    if (sizeOf(wanted) !== data.length) {
+      throw new ShapeError({
+        op: 'tensor',
+        argument: '',
+        expected: `shape ${formatShape(wanted)} needs ${sizeOf(wanted)} values`,
+        received: String(data.length),
+      });
+    }
+    shape = wanted;
+  }
+  return finish(new Tensor(Storage.adopt(dtype ?? own, data), shape, contiguousStrides(shape), 0), options);
+}
+
+/** A tensor of `shape` filled with `value`. */
+export function full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
+  const dtype = checkDType('full', options.dtype ?? 'float32');
+  const checked = checkShape('full', shape);
+  const t = Tensor.empty(checked, dtype);
+  fillElements(
+    t,
+    real('full', 'value', value, 'must be a number', () => true),
+  );
+  return finish(t, options);
+}
+
+/** A tensor of zeros. @example zeros([2, 3]) */
+export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return full(shape, 0, options);
+}
+
+/** A tensor of ones. @example ones([6, 8]) */
+export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return full(shape, 1, options);
+}
+
+/** Zeros of the shape and dtype of `t`. */
+export function zerosLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  return full(t.shape, 0, { dtype: t.dtype, ...options });
+}
+
+/** Ones of the shape and dtype of `t`. */
+export function onesLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  return full(t.shape, 1, { dtype: t.dtype, ...options });
+}
+
+/** A tensor of `shape` whose elements are not set. */
+export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return finish(Tensor.empty(checkShape('empty', shape), checkDType('empty', options.dtype ?? 'float32')), options);
+}
+
+/**
+ * Evenly spaced values from `start` (0) up to but not including `end`.
+ *
+ * @example
+ * arange(4);          // tensor([0., 1., 2., 3.])
+ * arange(-8, 8, 0.1); // 160 values
+ */
+export function arange(end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
+export function arange(first: number, ...rest: (number | TensorOptions | undefined)[]): Tensor {
+  const numbers = rest.filter((v) => typeof v === 'number');
+  const options = rest.find((v) => typeof v === 'object') ?? {};
+  const start = numbers.length === 0 ? 0 : first;
+  const end = numbers.length === 0 ? first : numbers[0];
+  const step = numbers[1] ?? 1;
+  for (const [name, v] of Object.entries({ start, end, step })) real('arange', name, v, 'must be finite', Number.isFinite);
+  if (step === 0 || (end - start) / step < 0) {
+    throw new ArgumentRangeError({
+      op: 'arange',
+      argument: 'step',
+      expected: `must lead from ${start} towards ${end}`,
+      received: describe(step),
+    });
+  }
+  const n = Math.ceil((end - start) / step);
+  const dtype = checkDType('arange', options.dtype ?? 'float32');
+  checkElementCount('arange', [n]);
+  const data = arrayOf(dtype, n);
+  for (let i = 0; i < n; i++) data[i] = start + i * step;
+  return finish(new Tensor(Storage.adopt(dtype, data), [n], [1], 0), options);
+}
+

@@ -1,0 +1,45 @@
+// C = op(A) op(B) (+ C) (+ bias): the driver around the packed register tile of kernels/gemm.inl.
+//
+// A is packed once into panels [k][mr], B panel by panel [k][nr]; every tile runs over the whole of k in registers, so
+// an element of C is one chain of multiply-adds in k order whatever the number of threads. Rows are cut into balanced
+// tiles (64 rows = 13+13+13+13+12, not 14+14+14+14+8), columns into panels of nr.
+#pragma once
+#include <cstdint>
+
+namespace laminae {
+
+// A matrix in memory: element (i, j) at data[i * ld + j], or at data[j * ld + i] when transposed.
+template <class T>
+struct Matrix {
+  const T* data;
+  int64_t ld;
+  bool transposed;
+};
+
+template <class T>
+struct Gemm {
+  int64_t m, n, k;
+  Matrix<T> a;  // [m, k]
+  Matrix<T> b;  // [k, n]
+  T* c;         // [m, n], row-major
+  int64_t ldc;
+  bool accumulate = false;
+  const T* row_bias = nullptr;  // [m]
+  const T* col_bias = nullptr;  // [n]
+};
+
+// Rows per tile: the largest count <= mr that cuts m into equal tiles, up to rounding.
+inline int64_t balanced_tile(int64_t m, int64_t mr) {
+  const int64_t tiles = (m + mr - 1) / mr;
+  return tiles > 0 ? (m + tiles - 1) / tiles : 1;
+}
+
+// Packs rows [0, m) of A into consecutive panels of `tile` rows, [panel][k][tile]; room for
+// ceil(m / tile) * tile * k elements.
+template <class T>
+void pack_rows(const Matrix<T>& a, int64_t m, int64_t k, int64_t tile, T* packed);
+
+template <class T>
+void gemm(const Gemm<T>& g);
+
+}  // namespace laminae

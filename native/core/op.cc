@@ -1,0 +1,170 @@
+#include "core/op.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace laminae {
+
+namespace {
+
+constexpr int64_t kMaxExact = int64_t{1} << 53;
+
+template <class Desc, void (*Run)(const Desc&, Call&)>
+void run_erased(const void* desc, Call& call) {
+  static_assert(sizeof(Desc) % 8 == 0, "descriptor fields are 8 bytes each");
+  static_assert(sizeof(Desc) / 8 <= kMaxSlots, "raise kMaxSlots");
+  Desc d;
+  std::memcpy(&d, desc, sizeof(Desc));  // the slots are raw 64-bit words: int64 or double as the field says
+  Run(d, call);
+}
+
+// Words of the field list: "n:i;shape:i8;eps:r;" -> kinds "iiiiiiiiir"
+std::string expand_kinds(const char* spec) {
+  std::string kinds;
+  for (const char* p = spec; *p; ++p) {
+    if (*p != ':') continue;
+    const char kind = p[1];
+    const int count = (p[2] >= '1' && p[2] <= '9') ? p[2] - '0' : 1;
+    kinds.append(static_cast<size_t>(count), kind);
+  }
+  return kinds;
+}
+
+int count_words(const char* text) {
+  int n = 0;
+  for (const char* p = text; *p; ++p) n += *p == ';';
+  return n;
+}
+
+struct Row {
+  const char* name;
+  const char* fields;
+  const char* buffers;
+  int slots;
+  void (*run)(const void*, Call&);
+};
+
+#define I(field) #field ":i;"
+#define R(field) #field ":r;"
+#define A(field, count) #field ":i" #count ";"
+#define B(buffer) #buffer ";"
+#define FIELDS(...) __VA_ARGS__
+#define BUFFERS(...) __VA_ARGS__
+#define OP(name, fields, buffers) \
+  {#name, fields, buffers, static_cast<int>(sizeof(name##_desc) / 8), &run_erased<name##_desc, run_##name>},
+const Row kRows[] = {
+#include "core/ops.def"
+};
+#undef OP
+#undef BUFFERS
+#undef FIELDS
+#undef B
+#undef A
+#undef R
+#undef I
+
+constexpr int kOpCount = sizeof(kRows) / sizeof(kRows[0]);
+
+struct Table {
+  std::string kinds[kOpCount];
+  OpInfo info[kOpCount];
+  Table() {
+    for (int i = 0; i < kOpCount; ++i) {
+      const Row& row = kRows[i];
+      kinds[i] = expand_kinds(row.fields);
+      info[i] = {row.name,  row.fields,
+                 row.buffers, row.slots,
+                 count_words(row.buffers), kinds[i].c_str(),
+                 row.run};
+      if (static_cast<int>(kinds[i].size()) != row.slots || info[i].buffer_count > kMaxBuffers) {
+        throw OpError(std::string("ops.def: ") + row.name + " is inconsistent");
+      }
+    }
+  }
+};
+
+const Table& table() {
+  static const Table t;
+  return t;
+}
+
+std::string buffer_name(const OpInfo& info, int index) {
+  const char* p = info.buffers;
+  for (int i = 0; i < index; ++i) p = std::strchr(p, ';') + 1;
+  return std::string(p, std::strchr(p, ';'));
+}
+
+}  // namespace
+
+const char* dtype_name(DType dtype) {
+  static const char* const kNames[] = {"float32", "float64", "int32", "uint8"};
+  return kNames[static_cast<int>(dtype)];
+}
+
+void Call::fail(const std::string& text) const { throw OpError(std::string(info_.name) + ": " + text); }
+
+void* Call::checked(int index, DType dtype, int64_t extent) const {
+  const Buffer& b = buffers_[index];
+  if (b.length < 0) fail("buffer " + buffer_name(info_, index) + " is required");
+  if (b.dtype != dtype) {
+    fail("buffer " + buffer_name(info_, index) + " must be " + dtype_name(dtype) + ", got " + dtype_name(b.dtype));
+  }
+  if (extent < 0 || extent > b.length) {
+    fail("buffer " + buffer_name(info_, index) + " must hold " + std::to_string(extent) + " elements, got " +
+         std::to_string(b.length));
+  }
+  return b.data;
+}
+
+int64_t checked_product(const int64_t* sizes, int count) {
+  int64_t product = 1;
+  bool empty = false;
+  for (int i = 0; i < count; ++i) {
+    if (sizes[i] < 0) throw OpError("negative size " + std::to_string(sizes[i]));
+    if (sizes[i] == 0) empty = true;
+  }
+  if (empty) return 0;
+  for (int i = 0; i < count; ++i) {
+    if (product > kMaxExact / sizes[i]) throw OpError("size overflow");
+    product *= sizes[i];
+  }
+  return product;
+}
+
+int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* strides) {
+  if (rank < 0 || rank > kMaxRank) throw OpError("rank " + std::to_string(rank) + " exceeds 8");
+  if (checked_product(shape, static_cast<int>(rank)) == 0) return 0;
+  int64_t last = 0;
+  for (int64_t i = 0; i < rank; ++i) {
+    if (strides[i] < 0) throw OpError("negative stride");
+    if (shape[i] > 1 && strides[i] > (kMaxExact - last) / (shape[i] - 1)) throw OpError("size overflow");
+    last += (shape[i] - 1) * strides[i];
+  }
+  return last + 1;
+}
+
+const OpInfo* ops(int* count) {
+  *count = kOpCount;
+  return table().info;
+}
+
+void run_op(int op_code, const double* slots, const Buffer* buffers) {
+  if (op_code < 0 || op_code >= kOpCount) throw OpError("unknown op code " + std::to_string(op_code));
+  const OpInfo& info = table().info[op_code];
+  Call call(info, buffers);
+  int64_t desc[kMaxSlots];  // the descriptor struct, slot by slot
+  for (int i = 0; i < info.slot_count; ++i) {
+    const double v = slots[i];
+    if (info.slot_kinds[i] == 'r') {
+      std::memcpy(&desc[i], &v, 8);
+      continue;
+    }
+    if (!(std::fabs(v) <= static_cast<double>(kMaxExact)) || v != std::trunc(v)) {
+      call.fail("descriptor slot " + std::to_string(i) + " must be an integer, got " + std::to_string(v));
+    }
+    desc[i] = static_cast<int64_t>(v);
+  }
+  info.run(desc, call);
+}
+
+}  // namespace laminae
