@@ -131,8 +131,8 @@ const Choice& initial_choice() {
       if (!names.empty()) names += ", ";
       names += isa->name;
     }
-    return Choice{best, "LAMINAE_ISA: must be one of " + names + " on this machine, got \"" +
-                            wanted + "\""};
+    return Choice{
+        best, "LAMINAE_ISA: must be one of " + names + " on this machine, got \"" + wanted + "\""};
   }();
   return choice;
 }

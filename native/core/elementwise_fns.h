@@ -1,35 +1,35 @@
 // The functions the elementwise kernels know, as lists that are expanded into enums here, into
-// dispatch in kernels/elementwise.inl, and wherever names are needed.
+// dispatch in kernels/unary.inl and kernels/binary.inl, and wherever names are needed.
 #ifndef LAMINAE_CORE_ELEMENTWISE_FNS_H_
 #define LAMINAE_CORE_ELEMENTWISE_FNS_H_
 
 #include <cstdint>
 
-// X(name, saved): `saved` is what unary_backward expects in its `saved` argument: the input (x), the
-// output (y), or nothing (none; the pointer may be null).
-#define LAMINAE_UNARY_FNS(X)                                     \
-  X(neg, none)                                                   \
-  X(abs, x)        /* derivative 0 at 0 */                       \
-  X(exp, y)                                                      \
-  X(expm1, y)                                                    \
-  X(log, x)                                                      \
-  X(log1p, x)                                                    \
-  X(sqrt, y)                                                     \
-  X(rsqrt, y)                                                    \
-  X(square, x)                                                   \
-  X(reciprocal, y)                                               \
-  X(sin, x)                                                      \
-  X(cos, x)                                                      \
-  X(relu, y)       /* NaN stays NaN */                           \
-  X(sigmoid, y)                                                  \
-  X(tanh, y)                                                     \
-  X(erf, x)                                                      \
-  X(gelu, x)       /* x (1 + erf(x / sqrt 2)) / 2 */             \
-  X(silu, x)       /* x sigmoid(x) */                            \
-  X(sign, none)    /* 0 for NaN */                               \
-  X(floor, none)                                                 \
-  X(ceil, none)                                                  \
-  X(round, none)   /* ties to even */                            \
+// X(name, saved): `saved` is what unary_backward expects in its `saved` argument: the input (x),
+// the output (y), or nothing (none; the pointer may be null).
+#define LAMINAE_UNARY_FNS(X)                      \
+  X(neg, none)                                    \
+  X(abs, x) /* derivative 0 at 0 */               \
+  X(exp, y)                                       \
+  X(expm1, y)                                     \
+  X(log, x)                                       \
+  X(log1p, x)                                     \
+  X(sqrt, y)                                      \
+  X(rsqrt, y)                                     \
+  X(square, x)                                    \
+  X(reciprocal, y)                                \
+  X(sin, x)                                       \
+  X(cos, x)                                       \
+  X(relu, y) /* NaN stays NaN */                  \
+  X(sigmoid, y)                                   \
+  X(tanh, y)                                      \
+  X(erf, x)                                       \
+  X(gelu, x)    /* x (1 + erf(x / sqrt 2)) / 2 */ \
+  X(silu, x)    /* x sigmoid(x) */                \
+  X(sign, none) /* 0 for NaN */                   \
+  X(floor, none)                                  \
+  X(ceil, none)                                   \
+  X(round, none) /* ties to even */               \
   X(trunc, none)
 
 // max and min propagate NaN from either side.

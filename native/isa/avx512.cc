@@ -2,7 +2,8 @@
 // The order of includes matters: see simd/region_begin.h.
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
-// GCC's own AVX-512 header starts results from an undefined register and warns about it when inlined.
+// GCC's own AVX-512 header starts results from an undefined register and warns about it when
+// inlined.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
@@ -25,8 +26,8 @@ namespace {
 
 #include "simd/vec_avx512.h"
 
-// 14x32: 28 accumulators, 2 vectors of b, 1 broadcast in 32 registers; 0.57 loads per FMA. Widths of
-// common images are multiples of 14 or 7.
+// 14x32: 28 accumulators, 2 vectors of b, 1 broadcast in 32 registers; 0.57 loads per FMA. Widths
+// of common images are multiples of 14 or 7.
 template <class T>
 struct GemmTile {
   static constexpr int kMr = 14;

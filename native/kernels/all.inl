@@ -1,11 +1,14 @@
-// Every kernel, included once by each isa/<isa>.cc after its Vec and GemmTile. A file comes after
-// what it uses.
-#include "kernels/math.inl"
+// Every kernel, included once by each isa/<isa>.cc after its Vec and GemmTile. What other files
+// build on comes first, then one line per family.
 #include "kernels/gemm.inl"
-#include "kernels/pack.inl"
-#include "kernels/elementwise.inl"
-#include "kernels/reduce.inl"
-#include "kernels/optim.inl"
+#include "kernels/math.inl"
+
 #include "kernels/bench.inl"
+#include "kernels/binary.inl"
+#include "kernels/elementwise.inl"
+#include "kernels/optim.inl"
+#include "kernels/pack.inl"
+#include "kernels/reduce.inl"
+#include "kernels/unary.inl"
 
 #include "kernels/table.inl"

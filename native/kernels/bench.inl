@@ -5,7 +5,7 @@ constexpr int kPeakAccumulators = 12;  // latency 4-5 times 2 pipes, and two to 
 
 // Floating-point operations of one iteration of fma_peak: a multiply and an add per lane.
 template <class T>
-constexpr double kFmaPeakFlops = 2.0 * kPeakAccumulators * Vec<T>::kWidth;
+constexpr double kFmaPeakFlops = 2.0 * Vec<T>::kWidth* kPeakAccumulators;
 
 // iters * fma_peak_flops operations on registers only.
 template <class T>

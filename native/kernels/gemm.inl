@@ -41,7 +41,8 @@ LAMINAE_INLINE void gemm_epilogue(int64_t n, T* c, int64_t ldc, bool accumulate,
   }
   if (col_bias != nullptr) {
     LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
-      const V r = j < NV - 1 ? V::load(col_bias + j * V::kWidth) : V::load_n(col_bias + kLast, tail);
+      const V r =
+          j < NV - 1 ? V::load(col_bias + j * V::kWidth) : V::load_n(col_bias + kLast, tail);
       LAMINAE_UNROLL for (int i = 0; i < MR; i++) acc[i][j] = acc[i][j] + r;
     }
   }

@@ -64,12 +64,19 @@ LAMINAE_INLINE Vec<float> log(Vec<float> x) {
 }
 
 // 1 / (1 + exp(-x)) with e = exp(-|x|), which neither overflows nor cancels:
-// x >= 0: 1 / (1 + e);  x < 0: e / (1 + e).
+// x >= 0: q = 1 / (1 + e);  x < 0: q = e / (1 + e).
+// Rounding d = 1 + e loses `lost`, which is put back to first order, -q lost / d, where 1 / d is q
+// or 1 - q: without that the worst case is above 2 ulp.
 template <class T>
 LAMINAE_INLINE Vec<T> sigmoid(Vec<T> x) {
-  const Vec<T> one = Vec<T>::set1(T(1));
-  const Vec<T> e = exp(neg(abs(x)));
-  return select(lt(x, Vec<T>::zero()), e, one) / (one + e);
+  using V = Vec<T>;
+  const V one = V::set1(T(1));
+  const V e = exp(neg(abs(x)));
+  const V d = one + e;
+  const V lost = e - (d - one);
+  const typename V::Mask negative = lt(x, V::zero());
+  const V q = select(negative, e, one) / d;
+  return fnma(q * lost, select(negative, one - q, q), q);
 }
 
 // |x| < 0.625: x + x^3 p(x^2) (5e-9); beyond: 1 - 2 / (exp(2|x|) + 1), with the sign of x.
@@ -78,11 +85,11 @@ LAMINAE_INLINE Vec<float> tanh(Vec<float> x) {
   const V one = V::set1(1.0f);
   const V a = abs(x);
   const V e = exp(a + a);
-  const V large = copysign(fnma(V::set1(2.0f), one / (e + one), one), x);
+  const V large = fnma(V::set1(2.0f), one / (e + one), one);
   constexpr float p[] = {-0.33333281f, 0.13331421f, -0.053737797f, 0.020632546f, -0.0056973840f};
-  const V x2 = x * x;
-  const V small = fma(polynomial(x2, p) * x2, x, x);
-  return select(lt(a, V::set1(0.625f)), small, large);
+  const V a2 = a * a;
+  const V small = fma(polynomial(a2, p) * a2, a, a);
+  return copysign(select(lt(a, V::set1(0.625f)), small, large), x);
 }
 
 // |x| < 1: x + x p(x^2) (1e-9); beyond: 1 - exp(q(|x|)), q = log(erfc) on [1, 3.95] (1e-9 of the
@@ -90,12 +97,12 @@ LAMINAE_INLINE Vec<float> tanh(Vec<float> x) {
 LAMINAE_INLINE Vec<float> erf(Vec<float> x) {
   using V = Vec<float>;
   const V a = abs(x);
-  constexpr float p[] = {0.12837917f,   -0.37612626f,   0.11283585f,  -0.026853813f,
+  constexpr float p[] = {0.12837917f,   -0.37612626f,    0.11283585f,  -0.026853813f,
                          0.0051883283f, -0.00080101937f, 7.8538615e-5f};
-  const V small = fma(polynomial(x * x, p), x, x);
-  constexpr float q[] = {-0.00033269310f, -1.1271225f,   -0.63809359f,  -0.10314795f,
+  const V small = fma(polynomial(a * a, p), a, a);
+  constexpr float q[] = {-0.00033269310f, -1.1271225f,    -0.63809359f,  -0.10314795f,
                          0.021856301f,    -0.0029518739f, 0.00018677668f};
   const V t = min(V::set1(3.95f), a);  // keeps NaN
-  const V large = copysign(V::set1(1.0f) - exp(polynomial(t, q)), x);
-  return select(lt(a, V::set1(1.0f)), small, large);
+  const V large = V::set1(1.0f) - exp(polynomial(t, q));
+  return copysign(select(lt(a, V::set1(1.0f)), small, large), x);
 }

@@ -5,8 +5,7 @@
 
 // panel[p][i] = src[p][i], src [k][ld], i < width.
 template <class T>
-void pack_panel(int64_t k, int64_t width, const T* src, int64_t ld, T* panel,
-                int64_t panel_width) {
+void pack_panel(int64_t k, int64_t width, const T* src, int64_t ld, T* panel, int64_t panel_width) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
   constexpr int kNv = GemmTile<T>::kNr / V::kWidth;

@@ -11,7 +11,7 @@
 
 #if defined(__clang__)
 #if defined(LAMINAE_REGION_AVX512)
-#pragma clang attribute push(                                                                   \
+#pragma clang attribute push(                                                                      \
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi,bmi2"))), \
     apply_to = function)
 #elif defined(LAMINAE_REGION_AVX2)

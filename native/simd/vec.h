@@ -32,7 +32,8 @@
 //   transpose(Vec (&rows)[kWidth]) square transpose in registers
 //
 // float only (building blocks of exp and log in kernels/math.inl):
-//   scale_by_pow2(a, n)            a * 2^n, n integral valued with |n| <= 250, rounds denormals once
+//   scale_by_pow2(a, n)            a * 2^n, n integral valued with |n| <= 250, rounds denormals
+//   once
 //                                  or, for want of an instruction, twice
 //   exponent(a), mantissa(a)       a = mantissa * 2^exponent, mantissa in [1, 2), for normal a > 0
 //
@@ -58,8 +59,9 @@
 #define LAMINAE_RESTRICT __restrict__
 #endif
 
-// Makes the compiler forget what it knows about pointer p. One per unrolled step of a register-tiled
-// loop stops GCC from sharing loads between steps, which costs it registers and ends in spills.
+// Makes the compiler forget what it knows about pointer p. One per unrolled step of a
+// register-tiled loop stops GCC from sharing loads between steps, which costs it registers and ends
+// in spills.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define LAMINAE_OPAQUE(p)
 #else

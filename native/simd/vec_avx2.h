@@ -63,9 +63,7 @@ LAMINAE_INLINE Vec<float> sqrt(Vec<float> a) { return {_mm256_sqrt_ps(a.v)}; }
 LAMINAE_INLINE Vec<float> abs(Vec<float> a) {
   return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)};
 }
-LAMINAE_INLINE Vec<float> neg(Vec<float> a) {
-  return {_mm256_xor_ps(_mm256_set1_ps(-0.0f), a.v)};
-}
+LAMINAE_INLINE Vec<float> neg(Vec<float> a) { return {_mm256_xor_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 LAMINAE_INLINE Vec<float> copysign(Vec<float> a, Vec<float> s) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_or_ps(_mm256_andnot_ps(sign, a.v), _mm256_and_ps(sign, s.v))};
@@ -122,7 +120,8 @@ LAMINAE_INLINE float reduce_max(Vec<float> a) {
 LAMINAE_INLINE float reduce_min(Vec<float> a) { return -reduce_max(neg(a)); }
 
 LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
-  // Per 128-bit half first (a0 a2 b0 b2 | a4 a6 b4 b6), then the middle 64-bit quarters change place.
+  // Per 128-bit half first (a0 a2 b0 b2 | a4 a6 b4 b6), then the middle 64-bit quarters change
+  // place.
   const __m256d e = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0x88));
   const __m256d o = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0xdd));
   even.v = _mm256_castpd_ps(_mm256_permute4x64_pd(e, 0xd8));

@@ -55,9 +55,7 @@ LAMINAE_INLINE Vec<float> sqrt(Vec<float> a) { return {_mm512_sqrt_ps(a.v)}; }
 LAMINAE_INLINE Vec<float> abs(Vec<float> a) {
   return {_mm512_andnot_ps(_mm512_set1_ps(-0.0f), a.v)};
 }
-LAMINAE_INLINE Vec<float> neg(Vec<float> a) {
-  return {_mm512_xor_ps(_mm512_set1_ps(-0.0f), a.v)};
-}
+LAMINAE_INLINE Vec<float> neg(Vec<float> a) { return {_mm512_xor_ps(_mm512_set1_ps(-0.0f), a.v)}; }
 LAMINAE_INLINE Vec<float> copysign(Vec<float> a, Vec<float> s) {
   const __m512 sign = _mm512_set1_ps(-0.0f);
   return {_mm512_or_ps(_mm512_andnot_ps(sign, a.v), _mm512_and_ps(sign, s.v))};
@@ -112,8 +110,7 @@ LAMINAE_INLINE float reduce_max(Vec<float> a) {
 LAMINAE_INLINE float reduce_min(Vec<float> a) { return -reduce_max(neg(a)); }
 
 LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
-  const __m512i i =
-      _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i i = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   even.v = _mm512_permutex2var_ps(a.v, i, b.v);
   odd.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(i, _mm512_set1_epi32(1)), b.v);
 }

@@ -49,7 +49,8 @@ LAMINAE_INLINE Vec<float> fma(Vec<float> a, Vec<float> b, Vec<float> c) {
 LAMINAE_INLINE Vec<float> fnma(Vec<float> a, Vec<float> b, Vec<float> c) {
   return {vfmsq_f32(c.v, a.v, b.v)};
 }
-// FMIN and FMAX return NaN when either operand is NaN; the contract wants b, hence compare + select.
+// FMIN and FMAX return NaN when either operand is NaN; the contract wants b, hence compare +
+// select.
 LAMINAE_INLINE Vec<float> min(Vec<float> a, Vec<float> b) {
   return {vbslq_f32(vcltq_f32(a.v, b.v), a.v, b.v)};
 }

@@ -14,12 +14,12 @@ struct PlainLanes {
   LAMINAE_INLINE T& operator[](int i) { return at[i]; }
   LAMINAE_INLINE const T& operator[](int i) const { return at[i]; }
 };
-#define LAMINAE_PLAIN_OPERATOR(op)                                                             \
-  template <class T, class I, int N>                                                           \
+#define LAMINAE_PLAIN_OPERATOR(op)                                                               \
+  template <class T, class I, int N>                                                             \
   LAMINAE_INLINE PlainLanes<T, I, N> operator op(PlainLanes<T, I, N> a, PlainLanes<T, I, N> b) { \
-    PlainLanes<T, I, N> r;                                                                     \
-    for (int i = 0; i < N; i++) r.at[i] = a.at[i] op b.at[i];                                  \
-    return r;                                                                                  \
+    PlainLanes<T, I, N> r;                                                                       \
+    for (int i = 0; i < N; i++) r.at[i] = a.at[i] op b.at[i];                                    \
+    return r;                                                                                    \
   }
 LAMINAE_PLAIN_OPERATOR(+)
 LAMINAE_PLAIN_OPERATOR(-)
@@ -28,12 +28,12 @@ LAMINAE_PLAIN_OPERATOR(/)
 LAMINAE_PLAIN_OPERATOR(&)
 LAMINAE_PLAIN_OPERATOR(|)
 #undef LAMINAE_PLAIN_OPERATOR
-#define LAMINAE_PLAIN_COMPARE(op)                                                              \
-  template <class T, class I, int N>                                                           \
+#define LAMINAE_PLAIN_COMPARE(op)                                                                \
+  template <class T, class I, int N>                                                             \
   LAMINAE_INLINE PlainLanes<I, I, N> operator op(PlainLanes<T, I, N> a, PlainLanes<T, I, N> b) { \
-    PlainLanes<I, I, N> r;                                                                     \
-    for (int i = 0; i < N; i++) r.at[i] = a.at[i] op b.at[i] ? I(-1) : I(0);                   \
-    return r;                                                                                  \
+    PlainLanes<I, I, N> r;                                                                       \
+    for (int i = 0; i < N; i++) r.at[i] = a.at[i] op b.at[i] ? I(-1) : I(0);                     \
+    return r;                                                                                    \
   }
 LAMINAE_PLAIN_COMPARE(<)
 LAMINAE_PLAIN_COMPARE(<=)

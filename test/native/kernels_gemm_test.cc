@@ -1,0 +1,176 @@
+// gemm_tile and gemv against plain double loops: every mr and n, biases, accumulation, guard pages.
+#include <algorithm>
+#include <type_traits>
+
+#include "kernel_support.h"
+
+using namespace laminae_test;
+using laminae::KernelTable;
+
+namespace {
+
+struct Case {
+  int64_t mr, n, k, lda, ldc;
+  bool accumulate, row_bias, col_bias, integers;
+};
+
+template <class T>
+void check_tile(const KernelTable<T>& table, const Case& s, Touch touch, Random& random) {
+  CAPTURE(s.mr);
+  CAPTURE(s.n);
+  CAPTURE(s.k);
+  CAPTURE(s.accumulate);
+  const int64_t nr = table.gemm_nr;
+  // The last panel row ends after mr elements, the last row of c after n.
+  GuardedBuffer<T> a(s.k == 0 ? 0 : (s.k - 1) * s.lda + std::max<int64_t>(s.mr, s.lda), touch);
+  GuardedBuffer<T> b(s.k * nr, touch);
+  GuardedBuffer<T> c((s.mr - 1) * s.ldc + s.n, touch);
+  GuardedBuffer<T> row_bias(s.mr, touch);
+  GuardedBuffer<T> col_bias(s.n, touch);
+  for (auto* buffer : {&a, &b, &c, &row_bias, &col_bias}) {
+    for (int64_t i = 0; i < buffer->size(); i++) {
+      (*buffer)[i] = static_cast<T>(s.integers ? static_cast<double>(random.integer(-8, 8))
+                                               : random.uniform(-1.0, 1.0));
+    }
+  }
+  for (int64_t p = 0; p < s.k; p++) {
+    for (int64_t j = s.n; j < nr; j++) b[p * nr + j] = T(0);
+  }
+  if (!s.accumulate) {
+    for (int64_t i = 0; i < s.mr; i++) {
+      for (int64_t j = 0; j < s.n; j++) c[i * s.ldc + j] = std::numeric_limits<T>::quiet_NaN();
+    }
+  }
+  const std::vector<T> before(c.data(), c.data() + c.size());
+  table.gemm_tile(s.mr, s.n, s.k, a.data(), s.lda, b.data(), c.data(), s.ldc, s.accumulate,
+                  s.row_bias ? row_bias.data() : nullptr, s.col_bias ? col_bias.data() : nullptr);
+
+  double worst = 0.0;
+  for (int64_t i = 0; i < s.mr; i++) {
+    for (int64_t j = 0; j < s.n; j++) {
+      double expected = s.accumulate ? static_cast<double>(before[i * s.ldc + j]) : 0.0;
+      double magnitude = std::fabs(expected) + 1.0;
+      if (s.row_bias) expected += static_cast<double>(row_bias[i]);
+      if (s.col_bias) expected += static_cast<double>(col_bias[j]);
+      for (int64_t p = 0; p < s.k; p++) {
+        const double term = static_cast<double>(a[p * s.lda + i]) * b[p * nr + j];
+        expected += term;
+        magnitude += std::fabs(term);
+      }
+      const double tolerance =
+          s.integers ? 0.0 : epsilon<T>() * (static_cast<double>(s.k) + 4.0) * magnitude;
+      const double error = std::fabs(static_cast<double>(c[i * s.ldc + j]) - expected);
+      worst = std::max(worst, error - tolerance);
+      if (std::isnan(error)) worst = HUGE_VAL;
+    }
+    const int64_t row_end = i + 1 < s.mr ? s.ldc : s.n;
+    for (int64_t j = s.n; j < row_end; j++) {
+      if (c[i * s.ldc + j] != before[i * s.ldc + j]) worst = HUGE_VAL;  // wrote beyond n
+    }
+  }
+  CHECK(worst <= 0.0);
+}
+
+}  // namespace
+
+TEST_CASE("gemm_tile: every mr and n, k around the unrolling") {
+  for_each_table([](const auto& table) {
+    Random random(1);
+    for (int64_t mr = 1; mr <= table.gemm_mr; mr++) {
+      for (int64_t n = 1; n <= table.gemm_nr; n++) {
+        for (int64_t k : {0, 1, 3, 4, 5, 9}) {
+          const bool flag = (mr + n + k) % 2 == 0;
+          check_tile(table, {mr, n, k, table.gemm_mr, n + 3, flag, false, false, false}, Touch::end,
+                     random);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm_tile: biases, accumulation, row lengths, both guard pages, exact integers") {
+  for_each_table([](const auto& table) {
+    Random random(2);
+    for (Touch touch : kTouches) {
+      for (int bits = 0; bits < 16; bits++) {
+        for (int64_t mr : {int64_t{1}, int64_t{table.gemm_mr} - 1, int64_t{table.gemm_mr}}) {
+          for (int64_t n : {int64_t{1}, int64_t{table.gemm_nr} - 1, int64_t{table.gemm_nr}}) {
+            const Case c = {mr,
+                            n,
+                            random.integer(1, 40),
+                            std::max<int64_t>(mr, 1) + (bits & 1),
+                            n + random.integer(0, 4),
+                            (bits & 1) != 0,
+                            (bits & 2) != 0,
+                            (bits & 4) != 0,
+                            (bits & 8) != 0};
+            check_tile(table, c, touch, random);
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("gemm_tile: long k") {
+  for_each_table([](const auto& table) {
+    Random random(3);
+    check_tile(table,
+               {table.gemm_mr, table.gemm_nr, 4608, table.gemm_mr, 40, false, true, true, false},
+               Touch::end, random);
+  });
+}
+
+TEST_CASE("gemm_tile: a NaN spreads over its own row or column only") {
+  for_each_table([](const auto& table) {
+    using T = std::decay_t<decltype(table.fma_peak(0))>;
+    const int64_t mr = table.gemm_mr, nr = table.gemm_nr, k = 6;
+    std::vector<T> a(k * mr, T(1)), b(k * nr, T(1)), c(mr * nr);
+    a[2 * mr + 1] = std::numeric_limits<T>::quiet_NaN();
+    table.gemm_tile(mr, nr, k, a.data(), mr, b.data(), c.data(), nr, false, nullptr, nullptr);
+    bool right = true;
+    for (int64_t i = 0; i < mr; i++) {
+      for (int64_t j = 0; j < nr; j++) {
+        right = right && (i == 1 ? std::isnan(c[i * nr + j]) : c[i * nr + j] == T(k));
+      }
+    }
+    CHECK(right);
+  });
+}
+
+TEST_CASE("gemv: rows around the unrolling, k around the vector width, guard pages") {
+  for_each_table([](const auto& table) {
+    using T = std::decay_t<decltype(table.fma_peak(0))>;
+    Random random(4);
+    const int64_t w = table.vec_width;
+    for (Touch touch : kTouches) {
+      for (int64_t m : {0, 1, 3, 4, 5, 9}) {
+        for (int64_t k :
+             {int64_t{0}, int64_t{1}, w - 1, w, w + 1, 2 * w, 3 * w + 2, int64_t{500}}) {
+          for (int64_t pad : {0, 3}) {
+            CAPTURE(m);
+            CAPTURE(k);
+            GuardedBuffer<T> a(m == 0 ? 0 : (m - 1) * (k + pad) + k, touch);
+            GuardedBuffer<T> x(k, touch), bias(m, touch), y(m, touch);
+            for (auto* buffer : {&a, &x, &bias}) buffer->randomize(random);
+            const bool with_bias = (m + k) % 2 == 0;
+            table.gemv(m, k, a.data(), k + pad, x.data(), with_bias ? bias.data() : nullptr,
+                       y.data());
+            double worst = 0.0;
+            for (int64_t i = 0; i < m; i++) {
+              double expected = with_bias ? static_cast<double>(bias[i]) : 0.0;
+              double magnitude = 1.0;
+              for (int64_t p = 0; p < k; p++) {
+                const double term = static_cast<double>(a[i * (k + pad) + p]) * x[p];
+                expected += term;
+                magnitude += std::fabs(term);
+              }
+              worst = std::max(worst, std::fabs(static_cast<double>(y[i]) - expected) / magnitude);
+            }
+            CHECK(worst <= epsilon<T>() * (static_cast<double>(k) + 4.0));
+          }
+        }
+      }
+    }
+  });
+}
