@@ -1,6 +1,7 @@
 /** laminae: convolutional networks on the CPU. */
 import './functional/engine-ops';
 import './tensor-methods';
+import './tensor/print';
 
 export * as F from './functional';
 
@@ -26,6 +27,7 @@ export { emptyCache, pooledBytes } from './tensor/storage';
 export { manualSeed, normal, rand, randn, randperm } from './random';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode';
 export { backward, type BackwardOptions } from './autograd/engine';
+export { gradcheck, type GradcheckOptions } from './autograd/gradcheck';
 export {
   abs,
   add,
