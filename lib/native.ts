@@ -41,6 +41,40 @@ export const opTable = {
     ],
     buffers: ['a', 'b', 'bias', 'c'],
   },
+  softmax: { fields: ['log', 'outer', 'n', 'inner'], buffers: ['x', 'y'] },
+  softmaxBackward: { fields: ['log', 'outer', 'n', 'inner'], buffers: ['y', 'dy', 'dx'] },
+  crossEntropy: {
+    fields: ['n', 'c', 's', 'reduction', 'ignoreIndex', 'labelSmoothing'],
+    buffers: ['logits', 'logP', 'target', 'weight', 'y', 'totalWeight'],
+  },
+  crossEntropyBackward: {
+    fields: ['n', 'c', 's', 'reduction', 'ignoreIndex', 'labelSmoothing', 'fromLogits'],
+    buffers: ['logP', 'target', 'weight', 'totalWeight', 'dy', 'dx'],
+  },
+  sgdStep: {
+    fields: ['n', 'lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize', 'firstStep'],
+    buffers: ['param', 'grad', 'momentumBuffer'],
+  },
+  adamStep: {
+    fields: [
+      'n',
+      'lr',
+      'beta1',
+      'beta2',
+      'eps',
+      'weightDecay',
+      'decoupled',
+      'biasCorrection1',
+      'biasCorrection2',
+      'maximize',
+    ],
+    buffers: ['param', 'grad', 'm', 'v', 'vMax'],
+  },
+  rmspropStep: {
+    fields: ['n', 'lr', 'alpha', 'eps', 'weightDecay', 'momentum', 'maximize'],
+    buffers: ['param', 'grad', 'v', 'mean', 'momentumBuffer'],
+  },
+  adagradStep: { fields: ['n', 'lr', 'eps', 'weightDecay', 'maximize'], buffers: ['param', 'grad', 'total'] },
 } as const;
 
 export type OpName = keyof typeof opTable;

@@ -9,6 +9,7 @@
 #include "kernels/optim.inl"
 #include "kernels/pack.inl"
 #include "kernels/reduce.inl"
+#include "kernels/softmax.inl"
 #include "kernels/unary.inl"
 
 #include "kernels/table.inl"

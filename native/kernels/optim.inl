@@ -50,19 +50,26 @@ void sgd(int64_t n, T* param, const T* grad, T* momentum_buf, double lr, double 
   }
 }
 
-// g = +-grad; decoupled (AdamW): param *= 1 - lr weight_decay; otherwise g += weight_decay param
-// m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2
-// param -= lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
-// with bias_correction = 1 - beta^step, steps counted from 1.
+// g = +-grad + weight_decay param, the start of the steps below
 template <class T>
-void adam(int64_t n, T* param, const T* grad, T* m, T* v, double lr, double beta1, double beta2,
-          double eps, double weight_decay, bool decoupled, double bias_correction1,
+LAMINAE_INLINE Vec<T> decayed_gradient(const T* grad, Vec<T> param, Vec<T> decay, bool maximize,
+                                       int64_t n) {
+  const Vec<T> g = Vec<T>::load_n(grad, n);
+  return fma(decay, param, maximize ? neg(g) : g);
+}
+
+// decoupled (AdamW): param *= 1 - lr weight_decay, g = +-grad; otherwise g = +-grad + weight_decay
+// param m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;  v_max = max(v_max, v) if there
+// is one (AMSGrad) param -= lr / bias_correction1 * m / (sqrt(v or v_max) / sqrt(bias_correction2)
+// + eps) with bias_correction = 1 - beta^step, steps counted from 1.
+template <class T>
+void adam(int64_t n, T* param, const T* grad, T* m, T* v, T* v_max, double lr, double beta1,
+          double beta2, double eps, double weight_decay, bool decoupled, double bias_correction1,
           double bias_correction2, bool maximize) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
   const V shrink = V::set1(static_cast<T>(decoupled ? 1.0 - lr * weight_decay : 1.0));
-  const V decay = V::set1(static_cast<T>(weight_decay));
-  const bool add_decay = !decoupled && weight_decay != 0.0;
+  const V decay = V::set1(static_cast<T>(decoupled ? 0.0 : weight_decay));
   const V one_minus_beta1 = V::set1(static_cast<T>(1.0 - beta1));
   const V beta2v = V::set1(static_cast<T>(beta2));
   const V one_minus_beta2 = V::set1(static_cast<T>(1.0 - beta2));
@@ -72,15 +79,72 @@ void adam(int64_t n, T* param, const T* grad, T* m, T* v, double lr, double beta
   for (int64_t i = 0; i < n; i += kW) {
     const int64_t w = n - i < kW ? n - i : kW;
     const V p = V::load_n(param + i, w) * shrink;
-    V g = V::load_n(grad + i, w);
-    if (maximize) g = neg(g);
-    if (add_decay) g = fma(decay, p, g);
+    const V g = decayed_gradient(grad + i, p, decay, maximize, w);
     const V m_old = V::load_n(m + i, w);
     const V m_new = fma(one_minus_beta1, g - m_old, m_old);
-    const V v_new = fma(one_minus_beta2 * g, g, beta2v * V::load_n(v + i, w));
-    const V denominator = sqrt(v_new) / sqrt_correction2 + epsv;
+    V v_new = fma(one_minus_beta2 * g, g, beta2v * V::load_n(v + i, w));
     m_new.store_n(m + i, w);
     v_new.store_n(v + i, w);
+    if (v_max != nullptr) {
+      v_new = max(v_new, V::load_n(v_max + i, w));
+      v_new.store_n(v_max + i, w);
+    }
+    const V denominator = sqrt(v_new) / sqrt_correction2 + epsv;
     fma(neg_step, m_new / denominator, p).store_n(param + i, w);
+  }
+}
+
+// g = +-grad + weight_decay param
+// v = alpha v + (1 - alpha) g^2;  mean = alpha mean + (1 - alpha) g if there is one (centered)
+// step = g / (sqrt(v - mean^2) + eps);  buf = momentum buf + step if there is one
+// param -= lr (buf or step)
+template <class T>
+void rmsprop(int64_t n, T* param, const T* grad, T* v, T* mean, T* buf, double lr, double alpha,
+             double eps, double weight_decay, double momentum, bool maximize) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  const V decay = V::set1(static_cast<T>(weight_decay));
+  const V alphav = V::set1(static_cast<T>(alpha));
+  const V one_minus_alpha = V::set1(static_cast<T>(1.0 - alpha));
+  const V epsv = V::set1(static_cast<T>(eps));
+  const V momentumv = V::set1(static_cast<T>(momentum));
+  const V neg_lr = V::set1(static_cast<T>(-lr));
+  for (int64_t i = 0; i < n; i += kW) {
+    const int64_t w = n - i < kW ? n - i : kW;
+    const V p = V::load_n(param + i, w);
+    const V g = decayed_gradient(grad + i, p, decay, maximize, w);
+    const V v_new = fma(one_minus_alpha * g, g, alphav * V::load_n(v + i, w));
+    v_new.store_n(v + i, w);
+    V variance = v_new;
+    if (mean != nullptr) {
+      const V mean_new = fma(one_minus_alpha, g, alphav * V::load_n(mean + i, w));
+      mean_new.store_n(mean + i, w);
+      variance = fnma(mean_new, mean_new, v_new);
+    }
+    V step = g / (sqrt(variance) + epsv);
+    if (buf != nullptr) {
+      step = fma(momentumv, V::load_n(buf + i, w), step);
+      step.store_n(buf + i, w);
+    }
+    fma(neg_lr, step, p).store_n(param + i, w);
+  }
+}
+
+// g = +-grad + weight_decay param;  total += g^2;  param -= lr g / (sqrt(total) + eps)
+template <class T>
+void adagrad(int64_t n, T* param, const T* grad, T* total, double lr, double eps,
+             double weight_decay, bool maximize) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  const V decay = V::set1(static_cast<T>(weight_decay));
+  const V epsv = V::set1(static_cast<T>(eps));
+  const V neg_lr = V::set1(static_cast<T>(-lr));
+  for (int64_t i = 0; i < n; i += kW) {
+    const int64_t w = n - i < kW ? n - i : kW;
+    const V p = V::load_n(param + i, w);
+    const V g = decayed_gradient(grad + i, p, decay, maximize, w);
+    const V total_new = fma(g, g, V::load_n(total + i, w));
+    total_new.store_n(total + i, w);
+    fma(neg_lr, g / (sqrt(total_new) + epsv), p).store_n(param + i, w);
   }
 }
