@@ -3,7 +3,9 @@ import './functional/engine-ops';
 import './tensor-methods';
 import './tensor/print';
 
+export * as data from './data';
 export * as F from './functional';
+export * from './io';
 
 export { cpuInfo, getNumThreads, setIsa, setNumThreads, type CpuInfo, type Isa } from './native';
 export * from './errors';
@@ -24,7 +26,7 @@ export {
 } from './tensor/create';
 export { keep, scope } from './tensor/scope';
 export { emptyCache, pooledBytes } from './tensor/storage';
-export { manualSeed, normal, rand, randn, randperm } from './random';
+export { Generator, manualSeed, normal, rand, randn, randperm } from './random';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode';
 export { backward, type BackwardOptions } from './autograd/engine';
 export { gradcheck, type GradcheckOptions } from './autograd/gradcheck';

@@ -8,34 +8,57 @@ import { checkShape, integer, real } from './shape';
 import { checkDType, type TensorOptions } from './tensor/create';
 import { Tensor } from './tensor/tensor';
 
-// Unseeded streams start anywhere; the native generator takes seeds below 2^53.
-let seed = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
-let position = 0;
-
-/**
- * Restarts the stream: the same calls then give the same numbers.
- *
- * @param value an integer in 0..2^53-1
- */
-export function manualSeed(value: number): void {
-  seed = integer('manualSeed', 'seed', value, 0);
-  position = 0;
-}
-
 type Kind = 'uniform' | 'normal' | 'bernoulli';
 const kindCode: Readonly<Record<Kind, number>> = { uniform: 0, normal: 1, bernoulli: 2 };
 
-/** Fills a contiguous float tensor from the stream: uniform [a, b), normal (mean a, std b), or b with probability a. */
-export function fillRandom(t: Tensor, kind: Kind, a: number, b: number): void {
-  run('random', { kind: kindCode[kind], n: t.numel, seed, offset: position, a, b }, { y: t });
-  position += t.numel;
+/**
+ * A stream of random numbers.
+ *
+ * @example
+ * const loader = new DataLoader(dataset, { batchSize: 256, shuffle: true, generator: new Generator(1) });
+ */
+export class Generator {
+  private seed: number;
+  private position = 0;
+
+  /** @param seed an integer in 0..2^53-1; without one the stream starts anywhere */
+  constructor(seed?: number) {
+    this.seed =
+      seed === undefined
+        ? Math.floor(Math.random() * Number.MAX_SAFE_INTEGER)
+        : integer('Generator', 'seed', seed, 0);
+  }
+
+  /** Restarts the stream: the same calls then give the same numbers. */
+  manualSeed(seed: number): this {
+    this.seed = integer('manualSeed', 'seed', seed, 0);
+    this.position = 0;
+    return this;
+  }
+
+  /** Fills a contiguous float tensor: uniform [a, b), normal (mean a, std b), or b with probability a, else 0. */
+  fill(t: Tensor, kind: Kind, a: number, b: number): void {
+    const { seed, position } = this;
+    run('random', { kind: kindCode[kind], n: t.numel, seed, offset: position, a, b }, { y: t });
+    this.position += t.numel;
+  }
 }
 
-/** A number in [0, 1) from the stream: for shuffles and other decisions made in JavaScript. */
-export function nextUniform(): number {
-  const t = Tensor.empty([1], 'float64');
-  fillRandom(t, 'uniform', 0, 1);
-  return t.item();
+/** The stream that everything draws from unless it is given its own. */
+export const defaultGenerator = new Generator();
+
+/**
+ * Restarts the default stream: the same calls then give the same numbers.
+ *
+ * @param seed an integer in 0..2^53-1
+ */
+export function manualSeed(seed: number): void {
+  defaultGenerator.manualSeed(seed);
+}
+
+/** Fills a contiguous float tensor from the default stream, see {@link Generator.fill}. */
+export function fillRandom(t: Tensor, kind: Kind, a: number, b: number): void {
+  defaultGenerator.fill(t, kind, a, b);
 }
 
 function made(op: string, shape: readonly number[], kind: Kind, a: number, b: number, options: TensorOptions): Tensor {
@@ -63,11 +86,11 @@ export function normal(mean: number, std: number, shape: readonly number[], opti
 }
 
 /** The integers 0..n-1 in random order (Fisher-Yates). */
-export function randperm(n: number): Int32Array {
+export function randperm(n: number, generator: Generator = defaultGenerator): Int32Array {
   integer('randperm', 'n', n, 0, 2 ** 31 - 1);
   const order = Int32Array.from({ length: n }, (_, i) => i);
   const draws = Tensor.empty([n], 'float64');
-  fillRandom(draws, 'uniform', 0, 1);
+  generator.fill(draws, 'uniform', 0, 1);
   const u = draws.storage.data;
   for (let i = n - 1; i > 0; i--) {
     const j = Math.floor(u[i] * (i + 1));

@@ -10,7 +10,7 @@
  */
 import { GraphError, ShapeError } from '../errors';
 import { formatShape, sameShape } from '../shape';
-import { popFrame, pushFrame, type Frame, type Storage } from '../tensor/storage';
+import { outsideFrame, popFrame, pushFrame, type Frame, type Storage } from '../tensor/storage';
 import { Tensor } from '../tensor/tensor';
 import { isGradEnabled, noGrad } from './grad-mode';
 
@@ -302,8 +302,10 @@ function step(node: Node, frame: Frame, pending: Pending, retainGraph: boolean):
   node.grad = null;
   if (node.hooks !== null) {
     for (const hook of node.hooks) {
-      grad.storage.keep(); // the hook may hold on to it
-      const replaced = hook(grad);
+      // A hook is the user's code: it may hold on to the gradient and to whatever it makes.
+      const shown: Tensor = grad;
+      shown.storage.keep();
+      const replaced = outsideFrame(frame, () => hook(shown));
       if (replaced != null) {
         pending.hold(replaced);
         pending.drop(grad);

@@ -171,6 +171,17 @@ export function popFrame(frame: Frame, survivors: ReadonlySet<Storage>): void {
   }
 }
 
+/** Runs `fn` as if `frame` were not open: what it makes belongs to the frame around it. */
+export function outsideFrame<T>(frame: Frame, fn: () => T): T {
+  const inner = currentFrame;
+  currentFrame = frame.parent;
+  try {
+    return fn();
+  } finally {
+    currentFrame = inner;
+  }
+}
+
 /** Bytes in the free list: memory that was released and waits for reuse. */
 export function pooledBytes(): number {
   return freeBytes;
