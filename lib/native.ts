@@ -10,6 +10,20 @@ import loadAddon from 'node-gyp-build';
 import type { TypedArray } from './dtype';
 import { ArgumentRangeError, LaminaeError, describe } from './errors';
 
+const convFields = [
+  'n',
+  'groups',
+  'cIn',
+  'cOut',
+  'in:3',
+  'kernel:3',
+  'out:3',
+  'stride:3',
+  'padding:3',
+  'dilation:3',
+  'algorithm',
+] as const;
+
 /** Descriptor and buffers of every op. `'name'` is one number, `'name:8'` up to eight numbers. */
 export const opTable = {
   copy: { fields: ['rank', 'shape:8', 'xStrides:8', 'yStrides:8'], buffers: ['x', 'y'] },
@@ -75,6 +89,9 @@ export const opTable = {
     buffers: ['param', 'grad', 'v', 'mean', 'momentumBuffer'],
   },
   adagradStep: { fields: ['n', 'lr', 'eps', 'weightDecay', 'maximize'], buffers: ['param', 'grad', 'total'] },
+  conv: { fields: convFields, buffers: ['x', 'weight', 'bias', 'y'] },
+  convBackwardInput: { fields: convFields, buffers: ['dy', 'weight', 'bias', 'dx'] },
+  convBackwardWeight: { fields: convFields, buffers: ['x', 'dy', 'dw', 'db'] },
 } as const;
 
 export type OpName = keyof typeof opTable;

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/elementwise_fns.h"
+#include "core/tap_sum.h"
 
 namespace laminae {
 

@@ -5,10 +5,12 @@
 
 #include "kernels/bench.inl"
 #include "kernels/binary.inl"
+#include "kernels/conv_weight.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/optim.inl"
 #include "kernels/pack.inl"
 #include "kernels/reduce.inl"
+#include "kernels/tap_sum.inl"
 #include "kernels/softmax.inl"
 #include "kernels/unary.inl"
 

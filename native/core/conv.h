@@ -1,0 +1,70 @@
+// Convolution: what the ops in ops/conv*.cc share. The algorithms are listed, in the order they are
+// tried, in ops/conv.cc.
+#pragma once
+#include <cstdint>
+
+#include "core/tap_sum.h"
+
+namespace laminae {
+
+// One convolution; fields as in ops.def.
+struct ConvShape {
+  int64_t n, groups, c_in, c_out;
+  int64_t in[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
+
+  int64_t channels_in() const { return c_in / groups; }  // of a group
+  int64_t channels_out() const { return c_out / groups; }
+  int64_t in_plane() const { return in[0] * in[1] * in[2]; }
+  int64_t out_plane() const { return out[0] * out[1] * out[2]; }
+  int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
+};
+
+// A way to compute y of a TapSum from x, w and bias (nullptr: none).
+template <class T>
+struct TapSumAlgorithm {
+  const char* name;
+  bool (*applies)(const TapSum& s);
+  void (*run)(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+};
+
+// A way to compute the gradients of weight and bias (nullptr: not wanted) from x and dy.
+template <class T>
+struct WeightGradientAlgorithm {
+  const char* name;
+  bool (*applies)(const ConvShape& s);
+  void (*run)(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
+};
+
+// All of them; the first that applies is the one to use, the last applies always.
+template <class T>
+const TapSumAlgorithm<T>* tap_sum_algorithms(int* count);
+template <class T>
+const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count);
+
+// ---- the algorithms, one file each ----
+
+// conv_gemm.cc
+template <class T>
+void tap_sum_gemm(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+
+// conv_weight.cc
+template <class T>
+void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
+
+// conv_lanes.cc
+template <class T>
+bool tap_sum_lanes_applies(const TapSum& s);
+template <class T>
+void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+template <class T>
+bool weight_gradient_lanes_applies(const ConvShape& s);
+template <class T>
+void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
+
+// conv_reference.cc
+template <class T>
+void tap_sum_reference(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+template <class T>
+void weight_gradient_reference(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
+
+}  // namespace laminae

@@ -1,0 +1,232 @@
+// conv, conv_backward_input, conv_backward_weight: checks, and the choice of an algorithm.
+//
+// Layout [n, c, d, h, w], contiguous; weight [c_out, c_in / groups, kernel]. Each list below is
+// tried from the top and the first algorithm that applies is taken; descriptor field `algorithm` 1,
+// 2, ... forces one (for tests). All algorithms of a TapSum add the same terms in the same order,
+// so which one runs does not show in the bits, except for the reference.
+#include "core/conv.h"
+
+#include <algorithm>
+#include <string>
+
+#include "core/op.h"
+#include "core/parallel.h"
+
+namespace laminae {
+
+namespace {
+
+template <class Shape>
+bool always(const Shape&) {
+  return true;
+}
+
+constexpr int64_t kMaxSize =
+    int64_t{1} << 32;  // of one dimension, padding or stride: keeps sums of products exact
+
+template <class Desc>
+ConvShape shape_of(const Desc& d, const Call& call) {
+  ConvShape s;
+  s.n = d.n;
+  s.groups = d.groups;
+  s.c_in = d.c_in;
+  s.c_out = d.c_out;
+  call.require(s.n >= 0 && s.groups >= 1 && s.c_in >= 1 && s.c_out >= 1, "sizes must be positive");
+  call.require(s.c_in % s.groups == 0 && s.c_out % s.groups == 0,
+               "channels must be divisible by groups");
+  for (int i = 0; i < 3; ++i) {
+    s.in[i] = d.in[i];
+    s.kernel[i] = d.kernel[i];
+    s.out[i] = d.out[i];
+    s.stride[i] = d.stride[i];
+    s.padding[i] = d.padding[i];
+    s.dilation[i] = d.dilation[i];
+    for (int64_t size : {s.in[i], s.kernel[i], s.out[i], s.stride[i], s.dilation[i]}) {
+      call.require(size >= 1 && size <= kMaxSize, "sizes must be positive");
+    }
+    call.require(s.padding[i] >= 0 && s.padding[i] <= kMaxSize, "padding must not be negative");
+  }
+  volume(s.n, s.c_in, s.in[0], s.in[1], s.in[2]);
+  volume(s.n, s.c_out, s.out[0], s.out[1], s.out[2]);
+  volume(s.c_out, s.channels_in(), s.kernel[0], s.kernel[1], s.kernel[2]);
+  return s;
+}
+
+int64_t input_size(const ConvShape& s) { return s.n * s.c_in * s.in_plane(); }
+int64_t output_size(const ConvShape& s) { return s.n * s.c_out * s.out_plane(); }
+int64_t weight_size(const ConvShape& s) { return s.c_out * s.channels_in() * s.kernel_size(); }
+
+template <class Algorithm, class Shape>
+const Algorithm& choose(const Algorithm* list, int count, const Shape& s, int64_t forced,
+                        const Call& call) {
+  call.require(forced >= 0 && forced <= count, "unknown algorithm");
+  if (forced > 0) {
+    const Algorithm& algorithm = list[forced - 1];
+    if (!algorithm.applies(s))
+      call.fail(std::string("algorithm ") + algorithm.name + " does not apply");
+    return algorithm;
+  }
+  int i = 0;
+  while (!list[i].applies(s)) ++i;
+  return list[i];
+}
+
+TapSum forward_sum(const ConvShape& s) {
+  TapSum t;
+  t.n = s.n;
+  t.groups = s.groups;
+  t.channels = s.channels_in();
+  t.rows = s.channels_out();
+  t.transposed = false;
+  for (int d = 0; d < 3; ++d) {
+    t.x_size[d] = s.in[d];
+    t.y_size[d] = t.grid[d] = s.out[d];
+    t.stride[d] = s.stride[d];
+    t.taps[d] = {s.kernel[d], 0, 1, -s.padding[d], s.dilation[d]};
+    t.origin[d] = 0;
+    t.every[d] = 1;
+    t.kernel[d] = s.kernel[d];
+  }
+  return t;
+}
+
+// Positions of dx congruent to `parity` modulo the stride.
+TapSum backward_sum(const ConvShape& s, const int64_t (&parity)[3]) {
+  TapSum t;
+  t.n = s.n;
+  t.groups = s.groups;
+  t.channels = s.channels_out();
+  t.rows = s.channels_in();
+  t.transposed = true;
+  for (int d = 0; d < 3; ++d) {
+    t.x_size[d] = s.out[d];
+    t.y_size[d] = s.in[d];
+    t.grid[d] = (s.in[d] - parity[d] + s.stride[d] - 1) / s.stride[d];
+    t.stride[d] = 1;
+    t.origin[d] = parity[d];
+    t.every[d] = s.stride[d];
+    t.kernel[d] = s.kernel[d];
+    // Position parity + g stride of dx meets dy at g + (parity + padding - k dilation) / stride
+    // where that is whole.
+    const int64_t shift = parity[d] + s.padding[d];
+    int64_t first = 0;
+    while (first < std::min(s.kernel[d], s.stride[d]) &&
+           (shift - first * s.dilation[d]) % s.stride[d] != 0)
+      ++first;
+    if (first == std::min(s.kernel[d], s.stride[d])) {
+      t.taps[d] = {0, 0, 1, 0, 0};
+      continue;
+    }
+    int64_t every = 1;
+    while (every < s.kernel[d] && every * s.dilation[d] % s.stride[d] != 0) ++every;
+    t.taps[d] = {(s.kernel[d] - 1 - first) / every + 1, first, every,
+                 (shift - first * s.dilation[d]) / s.stride[d],
+                 -(every * s.dilation[d] / s.stride[d])};
+  }
+  return t;
+}
+
+// Joins neighbouring dimensions in which nothing happens (kernel 1, stride 1, no padding): longer
+// rows.
+void join_plain_dimensions(TapSum& t) {
+  auto plain = [&](int d) {
+    return t.kernel[d] == 1 && t.taps[d].count == 1 && t.taps[d].offset == 0 && t.stride[d] == 1 &&
+           t.every[d] == 1 && t.grid[d] == t.x_size[d] && t.grid[d] == t.y_size[d];
+  };
+  for (int d = 1; d >= 0; --d) {
+    if (!plain(d) || !plain(2)) return;
+    t.x_size[2] *= t.x_size[d];
+    t.y_size[2] *= t.y_size[d];
+    t.grid[2] *= t.grid[d];
+    t.x_size[d] = t.y_size[d] = t.grid[d] = 1;
+  }
+}
+
+template <class T>
+void run_tap_sum(TapSum t, int64_t forced, const Call& call, const T* x, const T* w, const T* bias,
+                 T* y) {
+  join_plain_dimensions(t);
+  int count;
+  const TapSumAlgorithm<T>* list = tap_sum_algorithms<T>(&count);
+  choose(list, count, t, forced, call).run(t, x, w, bias, y);
+}
+
+}  // namespace
+
+template <class T>
+const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
+  static const TapSumAlgorithm<T> kList[] = {
+      {"gemm", always<TapSum>, tap_sum_gemm<T>},
+      {"reference", always<TapSum>, tap_sum_reference<T>},
+  };
+  *count = sizeof(kList) / sizeof(kList[0]);
+  return kList;
+}
+
+template <class T>
+const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
+  static const WeightGradientAlgorithm<T> kList[] = {
+      {"taps", always<ConvShape>, weight_gradient_taps<T>},
+      {"reference", always<ConvShape>, weight_gradient_reference<T>},
+  };
+  *count = sizeof(kList) / sizeof(kList[0]);
+  return kList;
+}
+
+template const TapSumAlgorithm<float>* tap_sum_algorithms<float>(int*);
+template const TapSumAlgorithm<double>* tap_sum_algorithms<double>(int*);
+template const WeightGradientAlgorithm<float>* weight_gradient_algorithms<float>(int*);
+template const WeightGradientAlgorithm<double>* weight_gradient_algorithms<double>(int*);
+
+void run_conv(const conv_desc& d, Call& call) {
+  dispatch_float(call, call.dtype(conv_buf::x), [&](auto tag) {
+    using T = decltype(tag);
+    const ConvShape s = shape_of(d, call);
+    const T* x = call.in<T>(conv_buf::x, input_size(s));
+    const T* w = call.in<T>(conv_buf::weight, weight_size(s));
+    const T* bias = call.maybe_in<T>(conv_buf::bias, s.c_out);
+    T* y = call.out<T>(conv_buf::y, output_size(s));
+    if (s.n > 0) run_tap_sum(forward_sum(s), d.algorithm, call, x, w, bias, y);
+  });
+}
+
+void run_conv_backward_input(const conv_backward_input_desc& d, Call& call) {
+  dispatch_float(call, call.dtype(conv_backward_input_buf::dy), [&](auto tag) {
+    using T = decltype(tag);
+    const ConvShape s = shape_of(d, call);
+    const T* dy = call.in<T>(conv_backward_input_buf::dy, output_size(s));
+    const T* w = call.in<T>(conv_backward_input_buf::weight, weight_size(s));
+    const T* bias = call.maybe_in<T>(conv_backward_input_buf::bias, s.c_in);
+    T* dx = call.out<T>(conv_backward_input_buf::dx, input_size(s));
+    if (s.n == 0) return;
+    int64_t parity[3];
+    for (parity[0] = 0; parity[0] < std::min(s.stride[0], s.in[0]); ++parity[0]) {
+      for (parity[1] = 0; parity[1] < std::min(s.stride[1], s.in[1]); ++parity[1]) {
+        for (parity[2] = 0; parity[2] < std::min(s.stride[2], s.in[2]); ++parity[2]) {
+          run_tap_sum(backward_sum(s, parity), d.algorithm, call, dy, w, bias, dx);
+        }
+      }
+    }
+  });
+}
+
+void run_conv_backward_weight(const conv_backward_weight_desc& d, Call& call) {
+  dispatch_float(call, call.dtype(conv_backward_weight_buf::x), [&](auto tag) {
+    using T = decltype(tag);
+    const ConvShape s = shape_of(d, call);
+    const T* x = call.in<T>(conv_backward_weight_buf::x, input_size(s));
+    const T* dy = call.in<T>(conv_backward_weight_buf::dy, output_size(s));
+    T* dw = call.maybe_out<T>(conv_backward_weight_buf::dw, weight_size(s));
+    T* db = call.maybe_out<T>(conv_backward_weight_buf::db, s.c_out);
+    if (s.n == 0) {
+      if (dw != nullptr) std::fill(dw, dw + weight_size(s), T{0});
+      if (db != nullptr) std::fill(db, db + s.c_out, T{0});
+      return;
+    }
+    int count;
+    const WeightGradientAlgorithm<T>* list = weight_gradient_algorithms<T>(&count);
+    choose(list, count, s, d.algorithm, call).run(s, x, dy, dw, db);
+  });
+}
+
+}  // namespace laminae

@@ -1,0 +1,239 @@
+// A TapSum as a matrix product whose column matrix is never written.
+//
+//   y [rows, n * grid] = w [rows, depth] * columns [depth, n * grid]
+//
+// Columns run over images and grid positions alike, so small maps fill the lanes. A panel of
+// gemm_nr columns is packed straight from the images, and all row tiles are multiplied with it
+// while it is in cache. A tile is stored right into y where its panel lies within one image, and by
+// way of a small buffer otherwise.
+#include <algorithm>
+#include <cstring>
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/kernels.h"
+#include "core/parallel.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+namespace {
+
+// Multiply-adds worth a thread of their own.
+constexpr int64_t kGrain = 500000;
+
+int64_t grain_of(int64_t work_per_item) {
+  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work_per_item));
+}
+
+// The weights of one tile of rows as [depth][tile].
+template <class T>
+void pack_weights(const TapSum& s, const T* w, int64_t row, int64_t rows, int64_t tile, T* panel) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t size = s.kernel_size();
+  if (!s.transposed) {
+    const int64_t depth = s.channels * size;  // all taps take part, in order
+    kernel.pack_panel_transposed(depth, rows, w + row * depth, depth, panel, tile);
+    return;
+  }
+  // [channels][rows][kernel] -> [channels][taps][tile]: per channel a transposition, of the taps
+  // that take part.
+  Scratch scratch;
+  T* all = scratch.get<T>(size * tile);
+  const bool every_tap = s.tap_count() == size;
+  for (int64_t c = 0; c < s.channels; ++c) {
+    const T* from = w + (c * s.rows + row) * size;
+    if (every_tap) {
+      kernel.transpose(rows, size, from, size, panel, tile);
+      panel += size * tile;
+      continue;
+    }
+    kernel.transpose(rows, size, from, size, all, tile);
+    for (int64_t t0 = 0; t0 < s.taps[0].count; ++t0) {
+      for (int64_t t1 = 0; t1 < s.taps[1].count; ++t1) {
+        const int64_t k0 = s.taps[0].first + t0 * s.taps[0].every;
+        const int64_t k1 = s.taps[1].first + t1 * s.taps[1].every;
+        for (int64_t t2 = 0; t2 < s.taps[2].count; ++t2, panel += tile) {
+          const int64_t k2 = s.taps[2].first + t2 * s.taps[2].every;
+          std::memcpy(panel, all + ((k0 * s.kernel[1] + k1) * s.kernel[2] + k2) * tile,
+                      static_cast<size_t>(rows) * sizeof(T));
+        }
+      }
+    }
+  }
+}
+
+// Some columns next to each other that are stored to one stretch of y.
+struct Segment {
+  int64_t column, count;
+  int64_t to, step;  // first element in y, for row 0, and distance of the elements
+};
+
+// One panel: where its columns come from and where they go.
+class Panel {
+ public:
+  Panel(const TapSum& s, int64_t nr, Scratch& scratch)
+      : s_(s), nr_(nr), runs_(scratch.get<TapRun>(nr + 1)), segments_(scratch.get<Segment>(nr)) {}
+
+  // Columns [first, first + count) of all.
+  void set(int64_t first, int64_t count) {
+    run_count_ = 0;
+    segment_count_ = 0;
+    const int64_t plane = s_.grid_plane();
+    const int64_t row = s_.grid[2];
+    const int64_t x_image = s_.groups * s_.channels * s_.x_plane();
+    const int64_t y_image = s_.groups * s_.rows * s_.y_plane();
+    const bool dense = s_.dense();
+    int64_t image = first / plane;
+    int64_t rest = first % plane;
+    int64_t g[3] = {rest / row / s_.grid[1], rest / row % s_.grid[1], rest % row};
+    for (int64_t column = 0; column < count;) {
+      const int64_t length = std::min(count - column, row - g[2]);
+      TapRun& run = runs_[run_count_++];
+      run = {column,
+             length,
+             image * x_image,
+             {g[0] * s_.stride[0], g[1] * s_.stride[1], g[2] * s_.stride[2]}};
+      int64_t y_at = 0;
+      for (int d = 0; d < 3; ++d) y_at = y_at * s_.y_size[d] + s_.origin[d] + g[d] * s_.every[d];
+      const bool continues = dense && segment_count_ > 0 && (g[0] > 0 || g[1] > 0 || g[2] > 0);
+      if (continues) {
+        segments_[segment_count_ - 1].count += length;
+      } else {
+        segments_[segment_count_++] = {column, length, image * y_image + y_at, s_.every[2]};
+      }
+      column += length;
+      g[2] += length;
+      if (g[2] < row) continue;
+      g[2] = 0;
+      if (++g[1] < s_.grid[1]) continue;
+      g[1] = 0;
+      if (++g[0] < s_.grid[0]) continue;
+      g[0] = 0;
+      ++image;
+    }
+    if (count < nr_)
+      runs_[run_count_++] = {count, nr_ - count, 0, {INT64_MIN / 4, 0, 0}};  // outside: zeros
+    count_ = count;
+  }
+
+  template <class T>
+  void pack(const T* x, T* packed) const {
+    kernels<T>().pack_taps(s_, x, run_count_, runs_, packed);
+  }
+
+  // y (of row 0 of the tile) = weights [depth][ld] * packed + bias; buffer holds rows * nr
+  // elements.
+  template <class T>
+  void multiply(int64_t rows, const T* weights, int64_t ld, const T* packed, const T* bias, T* y,
+                T* buffer) const {
+    const int64_t y_plane = s_.y_plane();
+    if (segment_count_ == 1 && segments_[0].step == 1) {
+      kernels<T>().gemm_tile(rows, count_, s_.depth(), weights, ld, packed, y + segments_[0].to,
+                             y_plane, false, bias, nullptr);
+      return;
+    }
+    kernels<T>().gemm_tile(rows, count_, s_.depth(), weights, ld, packed, buffer, nr_, false, bias,
+                           nullptr);
+    for (int64_t i = 0; i < segment_count_; ++i) {
+      const Segment& segment = segments_[i];
+      for (int64_t r = 0; r < rows; ++r) {
+        const T* from = buffer + r * nr_ + segment.column;
+        T* to = y + r * y_plane + segment.to;
+        if (segment.step == 1) {
+          std::memcpy(to, from, static_cast<size_t>(segment.count) * sizeof(T));
+        } else {
+          for (int64_t j = 0; j < segment.count; ++j) to[j * segment.step] = from[j];
+        }
+      }
+    }
+  }
+
+ private:
+  const TapSum& s_;
+  int64_t nr_;
+  TapRun* runs_;
+  Segment* segments_;
+  int64_t run_count_ = 0;
+  int64_t segment_count_ = 0;
+  int64_t count_ = 0;
+};
+
+}  // namespace
+
+template <class T>
+void tap_sum_gemm(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t nr = kernel.gemm_nr;
+  const int64_t depth = s.depth();
+  const int64_t tile = balanced_tile(s.rows, kernel.gemm_mr);
+  const int64_t tiles = (s.rows + tile - 1) / tile;
+  const int64_t columns = s.n * s.grid_plane();
+  const int64_t panels = (columns + nr - 1) / nr;
+  Scratch scratch;
+  T* weights = scratch.get<T>(s.groups * tiles * tile * depth);
+  parallel_for(s.groups * tiles, grain_of(4 * tile * depth), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i % tiles * tile;
+      pack_weights(s, w + i / tiles * s.rows * s.channels * s.kernel_size(), row,
+                   std::min(tile, s.rows - row), tile, weights + i * tile * depth);
+    }
+  });
+
+  // Multiplies one panel of one group with row tiles [first, last).
+  auto multiply = [&](const Panel& panel, const T* packed, int64_t group, int64_t first,
+                      int64_t last, T* buffer) {
+    for (int64_t t = first; t < last; ++t) {
+      const int64_t row = group * s.rows + t * tile;
+      panel.multiply(std::min(tile, s.rows - t * tile),
+                     weights + (group * tiles + t) * tile * depth, tile, packed,
+                     bias == nullptr ? nullptr : bias + row, y + row * s.y_plane(), buffer);
+    }
+  };
+
+  if (s.groups * panels >= tiles) {
+    parallel_for(s.groups * panels, grain_of(s.rows * depth * nr), [&](int64_t begin, int64_t end) {
+      Scratch own;
+      T* packed = own.get<T>(nr * depth);
+      T* buffer = own.get<T>(nr * tile);
+      Panel panel(s, nr, own);
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t group = i / panels;
+        const int64_t first = i % panels * nr;
+        panel.set(first, std::min(nr, columns - first));
+        panel.pack(x + group * s.channels * s.x_plane(), packed);
+        multiply(panel, packed, group, 0, tiles, buffer);
+      }
+    });
+    return;
+  }
+  // A small map with many channels: pack the few panels once, split the rows.
+  for (int64_t group = 0; group < s.groups; ++group) {
+    Scratch shared;
+    T* packed = shared.get<T>(panels * nr * depth);
+    auto set = [&](Panel& panel, int64_t p) { panel.set(p * nr, std::min(nr, columns - p * nr)); };
+    parallel_for(panels, grain_of(4 * nr * depth), [&](int64_t begin, int64_t end) {
+      Scratch own;
+      Panel panel(s, nr, own);
+      for (int64_t p = begin; p < end; ++p) {
+        set(panel, p);
+        panel.pack(x + group * s.channels * s.x_plane(), packed + p * nr * depth);
+      }
+    });
+    parallel_for(tiles, grain_of(columns * depth * tile), [&](int64_t begin, int64_t end) {
+      Scratch own;
+      T* buffer = own.get<T>(nr * tile);
+      Panel panel(s, nr, own);
+      for (int64_t p = 0; p < panels; ++p) {
+        set(panel, p);
+        multiply(panel, packed + p * nr * depth, group, begin, end, buffer);
+      }
+    });
+  }
+}
+
+template void tap_sum_gemm<float>(const TapSum&, const float*, const float*, const float*, float*);
+template void tap_sum_gemm<double>(const TapSum&, const double*, const double*, const double*,
+                                   double*);
+
+}  // namespace laminae

@@ -1,0 +1,317 @@
+// Weight gradient of convolution with output channels in lanes.
+//
+//   dw[oc][ic][k] = sum_{n, o} dy[n][oc][o] x[n][ic][o stride + k dilation - padding]
+//
+// dy is transposed to [pixel][oc], a unit of some 256 pixels at a time; a tile of kernel elements
+// and 2 vectors of output channels then runs over the pixels of the unit in registers
+// (kernels/conv_weight.inl), reading x directly, or through a copy of the needed lines with zeros
+// around where taps reach outside.
+//
+// Threads: where weights are few, pixels are cut into kChunks parts, each with a sum of its own,
+// added up in order; where they are many, every thread makes the gradient of some input channels.
+// Both depend on the shape alone.
+#include <algorithm>
+#include <cstring>
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/kernels.h"
+#include "core/parallel.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+namespace {
+
+constexpr int64_t kChunks = 8;
+constexpr int64_t kUnitPixels = 256;  // of dy [256][32] floats: 32 KiB, stays in L1
+constexpr int64_t kSharedWeights =
+    1 << 18;  // above this many, chunks of pixels would cost more than they give
+constexpr int64_t kStripElements = 1 << 16;  // of copied lines: 256 KiB
+constexpr int64_t kChannelBlock = 64;        // input channels of one piece of work
+
+// What does not change from unit to unit.
+struct Plan {
+  const ConvShape& s;
+  int64_t nr, mr;
+  int64_t channels_out;  // padded to whole panels
+  bool halo;             // taps reach outside x: lines are copied
+  int64_t planes;        // (image, o0) pairs
+  int64_t unit_planes, unit_lines;
+  int64_t units_per_plane, units;
+  int64_t strip_lines;  // x lines copied per channel, k0 and plane
+  int64_t strip_row;    // their length
+  int64_t tap_tile, row_tile;
+  int64_t strip_channels;  // channels copied at a time
+
+  Plan(const ConvShape& shape, int64_t nr_, int64_t mr_) : s(shape), nr(nr_), mr(mr_) {
+    channels_out = (s.channels_out() + nr - 1) / nr * nr;
+    halo = false;
+    for (int d = 0; d < 3; ++d) {
+      const int64_t last =
+          (s.out[d] - 1) * s.stride[d] + (s.kernel[d] - 1) * s.dilation[d] - s.padding[d];
+      halo = halo || s.padding[d] > 0 || last >= s.in[d];
+    }
+    planes = s.n * s.out[0];
+    unit_lines = std::min(s.out[1], std::max<int64_t>(1, kUnitPixels / s.out[2]));
+    unit_planes =
+        unit_lines < s.out[1] ? 1 : std::max<int64_t>(1, kUnitPixels / (s.out[1] * s.out[2]));
+    units_per_plane = (s.out[1] + unit_lines - 1) / unit_lines;
+    units = (planes + unit_planes - 1) / unit_planes * units_per_plane;
+    strip_lines = (unit_lines - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1;
+    strip_row = (s.out[2] - 1) * s.stride[2] + (s.kernel[2] - 1) * s.dilation[2] + 1;
+    tap_tile = balanced_tile(s.kernel[2], std::min<int64_t>(mr, kConvWeightTaps));
+    row_tile = std::min<int64_t>(kConvWeightRows, mr / tap_tile);
+    strip_channels = std::max<int64_t>(
+        1, kStripElements / (s.kernel[0] * unit_planes * strip_lines * strip_row));
+  }
+
+  int64_t strip_plane() const { return strip_lines * strip_row; }
+  int64_t strip_size(int64_t channels) const {
+    return channels * s.kernel[0] * unit_planes * strip_plane();
+  }
+  int64_t unit_pixels() const { return unit_planes * unit_lines * s.out[2]; }
+};
+
+// One unit of output pixels: lines [first_line, first_line + lines) of planes [first_plane,
+// first_plane + planes).
+struct Unit {
+  int64_t first_plane, planes;
+  int64_t first_line, lines;
+};
+
+Unit unit_at(const Plan& p, int64_t index) {
+  Unit u;
+  u.first_plane = index / p.units_per_plane * p.unit_planes;
+  u.planes = std::min(p.unit_planes, p.planes - u.first_plane);
+  u.first_line = index % p.units_per_plane * p.unit_lines;
+  u.lines = std::min(p.unit_lines, p.s.out[1] - u.first_line);
+  return u;
+}
+
+// dy of a unit as [channels_out / nr][pixels][nr], dy pointing to the group's first channel of
+// image 0.
+template <class T>
+void pack_gradient(const Plan& p, const Unit& u, const T* dy, T* packed) {
+  const ConvShape& s = p.s;
+  const int64_t plane_pixels = u.lines * s.out[2];
+  const int64_t pixels = u.planes * plane_pixels;
+  for (int64_t oc = 0; oc < s.channels_out(); oc += p.nr) {
+    const int64_t width = std::min(p.nr, s.channels_out() - oc);
+    for (int64_t i = 0; i < u.planes; ++i) {
+      const int64_t image = (u.first_plane + i) / s.out[0];
+      const int64_t o0 = (u.first_plane + i) % s.out[0];
+      const T* from =
+          dy + (image * s.c_out + oc) * s.out_plane() + (o0 * s.out[1] + u.first_line) * s.out[2];
+      kernels<T>().pack_panel_transposed(plane_pixels, width, from, s.out_plane(),
+                                         packed + oc * pixels + i * plane_pixels * p.nr, p.nr);
+    }
+  }
+}
+
+// Lines of x that the unit reads, zero outside the image:
+// [channels][kernel[0]][planes][strip_lines][strip_row].
+template <class T>
+void copy_strip(const Plan& p, const Unit& u, const T* x, int64_t channels, T* strip) {
+  const ConvShape& s = p.s;
+  const int64_t first = -s.padding[2];
+  const int64_t low = std::min(p.strip_row, std::max<int64_t>(0, -first));
+  const int64_t high = std::max(low, std::min(p.strip_row, s.in[2] - first));
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t k0 = 0; k0 < s.kernel[0]; ++k0) {
+      for (int64_t i = 0; i < u.planes; ++i, strip += p.strip_plane()) {
+        const int64_t image = (u.first_plane + i) / s.out[0];
+        const int64_t i0 =
+            (u.first_plane + i) % s.out[0] * s.stride[0] + k0 * s.dilation[0] - s.padding[0];
+        const T* plane = x + (image * s.c_in + c) * s.in_plane() + i0 * s.in[1] * s.in[2];
+        for (int64_t line = 0; line < p.strip_lines; ++line) {
+          const int64_t i1 = u.first_line * s.stride[1] + line - s.padding[1];
+          T* to = strip + line * p.strip_row;
+          if (i0 < 0 || i0 >= s.in[0] || i1 < 0 || i1 >= s.in[1]) {
+            std::fill(to, to + p.strip_row, T{0});
+            continue;
+          }
+          const T* from = plane + i1 * s.in[2] + first;
+          std::fill(to, to + low, T{0});
+          std::copy(from + low, from + high, to + low);
+          std::fill(to + high, to + p.strip_row, T{0});
+        }
+      }
+    }
+  }
+}
+
+// Where the taps of channel c and kernel line (k0, k1) begin, and where the lines of the unit lie
+// from there.
+template <class T>
+struct Source {
+  const T* base;
+  int64_t channel, k0, k1;  // strides
+  int64_t* lines;
+  int64_t line_count;
+};
+
+template <class T>
+Source<T> direct_source(const Plan& p, const Unit& u, const T* x, int64_t* lines) {
+  const ConvShape& s = p.s;
+  int64_t count = 0;
+  for (int64_t i = 0; i < u.planes; ++i) {
+    const int64_t image = (u.first_plane + i) / s.out[0];
+    const int64_t o0 = (u.first_plane + i) % s.out[0];
+    for (int64_t l = 0; l < u.lines; ++l) {
+      const int64_t i1 = (u.first_line + l) * s.stride[1];
+      lines[count++] = image * s.c_in * s.in_plane() + (o0 * s.stride[0] * s.in[1] + i1) * s.in[2];
+    }
+  }
+  return {x,     s.in_plane(), s.dilation[0] * s.in[1] * s.in[2], s.dilation[1] * s.in[2],
+          lines, count};
+}
+
+template <class T>
+Source<T> strip_source(const Plan& p, const Unit& u, const T* strip, int64_t* lines) {
+  const ConvShape& s = p.s;
+  int64_t count = 0;
+  for (int64_t i = 0; i < u.planes; ++i) {
+    for (int64_t l = 0; l < u.lines; ++l) {
+      lines[count++] = i * p.strip_plane() + l * s.stride[1] * p.strip_row;
+    }
+  }
+  const int64_t k0 = u.planes * p.strip_plane();
+  return {strip, s.kernel[0] * k0, k0, s.dilation[1] * p.strip_row, lines, count};
+}
+
+// acc [channels * kernel][channels_out] += the unit's share, for `channels` input channels.
+template <class T>
+void add_unit(const Plan& p, const Source<T>& x, int64_t channels, int64_t pixels, const T* dy,
+              T* acc) {
+  const ConvShape& s = p.s;
+  const int64_t kernel_lines = channels * s.kernel[0] * s.kernel[1];
+  const int64_t row_tile = balanced_tile(kernel_lines, p.row_tile);
+  const T* rows[kConvWeightRows];
+  for (int64_t oc = 0; oc < p.channels_out; oc += p.nr) {
+    const int64_t width = std::min(p.nr, s.channels_out() - oc);
+    for (int64_t first = 0; first < kernel_lines; first += row_tile) {
+      const int64_t count = std::min(row_tile, kernel_lines - first);
+      for (int64_t k2 = 0; k2 < s.kernel[2]; k2 += p.tap_tile) {
+        const int64_t taps = std::min(p.tap_tile, s.kernel[2] - k2);
+        for (int64_t r = 0; r < count; ++r) {
+          const int64_t line = first + r;
+          rows[r] = x.base + line / s.kernel[1] / s.kernel[0] * x.channel +
+                    line / s.kernel[1] % s.kernel[0] * x.k0 + line % s.kernel[1] * x.k1 +
+                    k2 * s.dilation[2];
+        }
+        kernels<T>().conv_weight_taps(count, taps, width, x.line_count, x.lines, s.out[2], rows,
+                                      s.dilation[2], s.stride[2], dy + oc * pixels,
+                                      acc + (first * s.kernel[2] + k2) * p.channels_out + oc,
+                                      s.kernel[2] * p.channels_out, p.channels_out);
+      }
+    }
+  }
+}
+
+// Everything that units [first, last) give to input channels [channel, channel + channels) of one
+// group, and to the bias if db is given. x, dy: first element of the group in image 0.
+template <class T>
+void add_units(const Plan& p, int64_t first, int64_t last, const T* x, int64_t channel,
+               int64_t channels, const T* dy, T* acc, double* db) {
+  const ConvShape& s = p.s;
+  Scratch scratch;
+  T* packed = scratch.get<T>(p.unit_pixels() * p.channels_out);
+  int64_t* lines = scratch.get<int64_t>(p.unit_planes * p.unit_lines);
+  T* strip = scratch.get<T>(p.halo ? p.strip_size(std::min(p.strip_channels, channels)) : 0);
+  for (int64_t index = first; index < last; ++index) {
+    const Unit u = unit_at(p, index);
+    const int64_t pixels = u.planes * u.lines * s.out[2];
+    pack_gradient(p, u, dy, packed);
+    if (db != nullptr) {
+      for (int64_t oc = 0; oc < s.channels_out(); oc += p.nr) {
+        kernels<T>().sum_columns(pixels, std::min(p.nr, s.channels_out() - oc),
+                                 packed + oc * pixels, p.nr, db + oc);
+      }
+    }
+    if (acc == nullptr) continue;
+    const int64_t block = p.halo ? p.strip_channels : channels;
+    for (int64_t c = 0; c < channels; c += block) {
+      const int64_t count = std::min(block, channels - c);
+      const T* from = x + (channel + c) * s.in_plane();
+      T* to = acc + c * s.kernel_size() * p.channels_out;
+      if (p.halo) {
+        copy_strip(p, u, from, count, strip);
+        add_unit(p, strip_source<T>(p, u, strip, lines), count, pixels, packed, to);
+      } else {
+        add_unit(p, direct_source<T>(p, u, from, lines), count, pixels, packed, to);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const Plan p(s, kernel.gemm_nr, kernel.gemm_mr);
+  const int64_t depth = s.channels_in() * s.kernel_size();
+  const int64_t weights = dw == nullptr ? 0 : depth * p.channels_out;
+  const bool by_pixels = s.groups * weights <= kSharedWeights;
+  const int64_t chunks = by_pixels ? std::min(kChunks, p.units) : 1;
+  const int64_t channels = by_pixels ? s.channels_in() : std::min(s.channels_in(), kChannelBlock);
+  const int64_t blocks = (s.channels_in() + channels - 1) / channels;
+  Scratch scratch;
+  T* sums = scratch.get<T>(s.groups * chunks * weights);  // [group][chunk][depth][channels_out]
+  double* bias_sums = scratch.get<double>(db == nullptr ? 0 : s.groups * chunks * p.channels_out);
+
+  parallel_chunks(s.groups * chunks * blocks, [&](int64_t item) {
+    const int64_t block = item % blocks;
+    const int64_t chunk = item / blocks % chunks;
+    const int64_t group = item / blocks / chunks;
+    const int64_t channel = block * channels;
+    const int64_t count = std::min(channels, s.channels_in() - channel);
+    T* acc = nullptr;
+    if (dw != nullptr) {
+      acc = sums + (group * chunks + chunk) * weights + channel * s.kernel_size() * p.channels_out;
+      std::fill(acc, acc + count * s.kernel_size() * p.channels_out, T{0});
+    }
+    double* bias_acc = nullptr;
+    if (db != nullptr && block == 0) {
+      bias_acc = bias_sums + (group * chunks + chunk) * p.channels_out;
+      std::fill(bias_acc, bias_acc + p.channels_out, 0.0);
+    }
+    add_units(p, p.units * chunk / chunks, p.units * (chunk + 1) / chunks,
+              x + group * s.channels_in() * s.in_plane(), channel, count,
+              dy + group * s.channels_out() * s.out_plane(), acc, bias_acc);
+  });
+
+  // Sums of the chunks in order, and back to [oc][depth].
+  for (int64_t group = 0; group < s.groups; ++group) {
+    T* acc = sums + group * chunks * weights;
+    if (dw != nullptr) {
+      T* to = dw + group * s.channels_out() * depth;
+      parallel_for(depth, std::max<int64_t>(64, 100000 / p.channels_out),
+                   [&](int64_t begin, int64_t end) {
+                     T* first = acc + begin * p.channels_out;
+                     for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+                       kernel.scale_add((end - begin) * p.channels_out, T{1},
+                                        first + chunk * weights, T{1}, first);
+                     }
+                     kernel.transpose(end - begin, s.channels_out(), first, p.channels_out,
+                                      to + begin, depth);
+                   });
+    }
+    if (db != nullptr) {
+      const double* from = bias_sums + group * chunks * p.channels_out;
+      for (int64_t oc = 0; oc < s.channels_out(); ++oc) {
+        double sum = 0.0;
+        for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += from[chunk * p.channels_out + oc];
+        db[group * s.channels_out() + oc] = static_cast<T>(sum);
+      }
+    }
+  }
+}
+
+template void weight_gradient_taps<float>(const ConvShape&, const float*, const float*, float*,
+                                          float*);
+template void weight_gradient_taps<double>(const ConvShape&, const double*, const double*, double*,
+                                           double*);
+
+}  // namespace laminae

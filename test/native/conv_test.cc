@@ -1,0 +1,297 @@
+// Every convolution algorithm against the reference, on shapes drawn at random and some chosen
+// ones, on every ISA and for 1 to 3 threads, with all buffers between unreadable pages. Inputs are
+// small integers, so results are exact and are compared bit for bit.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/conv.h"
+#include "core/op.h"
+#include "core/parallel.h"
+#include "kernel_support.h"
+
+using namespace laminae;
+using namespace laminae_test;
+
+namespace {
+
+struct Case {
+  int64_t n, groups, c_in, c_out;
+  int64_t in[3], kernel[3], stride[3], padding[3], dilation[3];
+  int64_t extra[3];  // rows of zeros behind, beyond `padding`
+};
+
+conv_desc descriptor(const Case& c) {
+  conv_desc d{};
+  d.n = c.n;
+  d.groups = c.groups;
+  d.c_in = c.c_in;
+  d.c_out = c.c_out;
+  for (int i = 0; i < 3; ++i) {
+    d.in[i] = c.in[i];
+    d.kernel[i] = c.kernel[i];
+    d.stride[i] = c.stride[i];
+    d.padding[i] = c.padding[i];
+    d.dilation[i] = c.dilation[i];
+    d.out[i] = (c.in[i] + 2 * c.padding[i] + c.extra[i] - c.dilation[i] * (c.kernel[i] - 1) - 1) /
+                   c.stride[i] +
+               1;
+  }
+  return d;
+}
+
+template <class Desc>
+Desc as(const conv_desc& d) {
+  Desc other{};
+  static_assert(sizeof(Desc) == sizeof(conv_desc), "the three ops share one descriptor");
+  std::memcpy(static_cast<void*>(&other), &d, sizeof(d));
+  return other;
+}
+
+int op_code(const std::string& name) {
+  int count;
+  const OpInfo* list = ops(&count);
+  for (int i = 0; i < count; ++i) {
+    if (name == list[i].name) return i;
+  }
+  FAIL("no op ", name);
+  return -1;
+}
+
+void run(const std::string& name, const conv_desc& d, std::vector<Buffer> buffers) {
+  double slots[kMaxSlots] = {};
+  const int64_t* words = reinterpret_cast<const int64_t*>(&d);
+  for (size_t i = 0; i < sizeof(d) / 8; ++i) slots[i] = static_cast<double>(words[i]);
+  run_op(op_code(name), slots, buffers.data());
+}
+
+template <class T>
+Buffer buffer(GuardedBuffer<T>& b) {
+  return {b.data(), b.size(), DTypeOf<T>::kValue};
+}
+
+template <class T>
+struct Tensors {
+  GuardedBuffer<T> x, w, b, y, dx, dw, db;
+  Tensors(const conv_desc& d, Touch touch)
+      : x(d.n * d.c_in * d.in[0] * d.in[1] * d.in[2], touch),
+        w(d.c_out * (d.c_in / d.groups) * d.kernel[0] * d.kernel[1] * d.kernel[2], touch),
+        b(std::max(d.c_out, d.c_in), touch),
+        y(d.n * d.c_out * d.out[0] * d.out[1] * d.out[2], touch),
+        dx(x.size(), touch),
+        dw(w.size(), touch),
+        db(d.c_out, touch) {}
+
+  void fill_integers(Random& random) {
+    for (GuardedBuffer<T>* t : {&x, &w, &b, &y}) {
+      for (int64_t i = 0; i < t->size(); ++i) (*t)[i] = static_cast<T>(random.integer(-3, 3));
+    }
+  }
+};
+
+template <class T>
+std::vector<T> copy_of(GuardedBuffer<T>& b) {
+  return std::vector<T>(b.data(), b.data() + b.size());
+}
+
+template <class T>
+void poison(GuardedBuffer<T>& b) {
+  b.fill(static_cast<T>(NAN));
+}
+
+enum Pass { kForward, kBackwardInput, kBackwardWeight };
+const char* const kPassNames[] = {"conv", "conv_backward_input", "conv_backward_weight"};
+
+// Runs one pass with one algorithm (0: the choice) into poisoned outputs and returns what it wrote.
+template <class T>
+std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t) {
+  d.algorithm = algorithm;
+  if (pass == kForward) {
+    // y is also an input of the backward passes: keep it
+    const std::vector<T> saved = copy_of(t.y);
+    poison(t.y);
+    run("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y)});
+    const std::vector<T> out = copy_of(t.y);
+    std::copy(saved.begin(), saved.end(), t.y.data());
+    return out;
+  }
+  if (pass == kBackwardInput) {
+    poison(t.dx);
+    run("conv_backward_input", d, {buffer(t.y), buffer(t.w), buffer(t.b), buffer(t.dx)});
+    return copy_of(t.dx);
+  }
+  poison(t.dw);
+  poison(t.db);
+  run("conv_backward_weight", d, {buffer(t.x), buffer(t.y), buffer(t.dw), buffer(t.db)});
+  std::vector<T> out = copy_of(t.dw);
+  const std::vector<T> db = copy_of(t.db);
+  out.insert(out.end(), db.begin(), db.end());
+  return out;
+}
+
+template <class T>
+int algorithm_count(Pass pass) {
+  int count;
+  if (pass == kBackwardWeight) {
+    weight_gradient_algorithms<T>(&count);
+  } else {
+    tap_sum_algorithms<T>(&count);
+  }
+  return count;
+}
+
+template <class T>
+void check_case(const conv_desc& d, Touch touch, Random& random) {
+  Tensors<T> t(d, touch);
+  t.fill_integers(random);
+  for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
+    const int count = algorithm_count<T>(pass);
+    const std::vector<T> expected = result(pass, d, count, t);
+    for (int algorithm = 0; algorithm < count; ++algorithm) {
+      for (int threads : {1, 2, 3}) {
+        set_num_threads(threads);
+        std::vector<T> got;
+        try {
+          got = result(pass, d, algorithm, t);
+        } catch (const OpError& error) {
+          REQUIRE(algorithm > 0);
+          REQUIRE(std::string(error.what()).find("does not apply") != std::string::npos);
+          break;
+        }
+        INFO(kPassNames[pass], " algorithm ", algorithm, " threads ", threads, " n ", d.n,
+             " groups ", d.groups, " channels ", d.c_in, " ", d.c_out, " in ", d.in[0], " ",
+             d.in[1], " ", d.in[2], " kernel ", d.kernel[0], " ", d.kernel[1], " ", d.kernel[2],
+             " stride ", d.stride[0], " ", d.stride[1], " ", d.stride[2], " padding ", d.padding[0],
+             " ", d.padding[1], " ", d.padding[2], " dilation ", d.dilation[0], " ", d.dilation[1],
+             " ", d.dilation[2]);
+        REQUIRE(got == expected);
+      }
+    }
+  }
+  set_num_threads(1);
+}
+
+Case random_case(Random& random) {
+  Case c{};
+  const int64_t kGroups[] = {1, 1, 1, 2, 3};
+  c.groups = kGroups[random.integer(0, 4)];
+  c.n = random.integer(0, 9) == 0 ? random.integer(15, 35) : random.integer(1, 3);
+  c.c_in = c.groups * random.integer(1, 5);
+  c.c_out = c.groups * (random.integer(0, 4) == 0 ? random.integer(14, 36) : random.integer(1, 8));
+  const int rank = static_cast<int>(random.integer(1, 3));
+  for (int i = 0; i < 3; ++i) {
+    const bool used = i >= 3 - rank;
+    c.kernel[i] = used ? random.integer(1, i == 2 ? 7 : 3) : 1;
+    c.dilation[i] = used ? random.integer(1, 3) : 1;
+    c.stride[i] = used ? random.integer(1, 3) : 1;
+    c.padding[i] = used ? random.integer(0, 3) : 0;
+    c.extra[i] = used ? random.integer(0, 1) : 0;
+    const int64_t reach = c.dilation[i] * (c.kernel[i] - 1) + 1;
+    const int64_t least = std::max<int64_t>(1, reach - 2 * c.padding[i]);
+    c.in[i] = used ? least + random.integer(0, i == 2 ? 20 : 4) : 1;
+  }
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
+  const std::string active = active_isa().name;
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    INFO("isa ", std::string(isa->name));
+    Random random(7);
+    for (int i = 0; i < 120; ++i) {
+      check_case<float>(descriptor(random_case(random)), i % 2 == 0 ? Touch::end : Touch::start,
+                        random);
+    }
+    const Case chosen[] = {
+        {20, 1, 1, 6, {1, 12, 12}, {1, 5, 5}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},  // LeNet, first
+        {33, 1, 6, 16, {1, 8, 8}, {1, 5, 5}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},  // LeNet, second
+        {17, 1, 1, 6, {1, 10, 9}, {1, 5, 5}, {1, 1, 1}, {0, 2, 2}, {1, 1, 1}, {}},  // with padding
+        {2, 1, 32, 64, {1, 14, 14}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},  // residual
+                                                                                      // block
+        {1, 1, 64, 96, {1, 7, 7}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},    // few columns
+        {2, 1, 16, 32, {1, 15, 15}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}, {1, 1, 1}, {}},  // stride 2
+        {2, 1, 3, 16, {1, 33, 31}, {1, 7, 7}, {1, 2, 2}, {0, 3, 3}, {1, 1, 1}, {}},   // stem
+        {2, 1, 40, 33, {1, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},    // pointwise
+        {2, 1, 5, 7, {1, 9, 7}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},      // pointwise,
+                                                                                      // stride 2
+        {2, 24, 24, 24, {1, 11, 17}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},  // depthwise
+        {1, 8, 8, 16, {1, 11, 17}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}, {1, 1, 1}, {}},    // depthwise,
+                                                                                       // stride 2
+        {1, 1, 2, 3, {1, 5, 5}, {1, 2, 2}, {1, 7, 9}, {0, 3, 4}, {1, 1, 1}, {}},  // stride > kernel
+                                                                                  // and input
+        {1,
+         1,
+         70,
+         300,
+         {1, 1, 9},
+         {1, 1, 13},
+         {1, 1, 1},
+         {0, 0, 6},
+         {1, 1, 1},
+         {}},  // many weights, long kernel
+        {18, 1, 2, 5, {1, 6, 40}, {1, 3, 11}, {1, 1, 1}, {0, 1, 5}, {1, 1, 2}, {}},  // dilated,
+                                                                                     // long kernel
+    };
+    for (const Case& c : chosen) check_case<float>(descriptor(c), Touch::end, random);
+  }
+  REQUIRE(set_active_isa(active));
+  Random random(8);
+  for (int i = 0; i < 60; ++i) {
+    check_case<double>(descriptor(random_case(random)), i % 2 == 0 ? Touch::end : Touch::start,
+                       random);
+  }
+}
+
+TEST_CASE("convolution: gradients of the bias or the weight alone") {
+  Random random(9);
+  const conv_desc d =
+      descriptor({3, 2, 4, 6, {1, 7, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}});
+  Tensors<float> t(d, Touch::end);
+  t.fill_integers(random);
+  const std::vector<float> both = result(kBackwardWeight, d, 0, t);
+  poison(t.dw);
+  poison(t.db);
+  run("conv_backward_weight", d, {buffer(t.x), buffer(t.y), Buffer{}, buffer(t.db)});
+  CHECK(std::equal(t.db.data(), t.db.data() + t.db.size(), both.begin() + t.dw.size()));
+  run("conv_backward_weight", d, {buffer(t.x), buffer(t.y), buffer(t.dw), Buffer{}});
+  CHECK(std::equal(t.dw.data(), t.dw.data() + t.dw.size(), both.begin()));
+}
+
+TEST_CASE("convolution: an empty batch has zero gradients") {
+  conv_desc d = descriptor({0, 1, 2, 3, {1, 4, 4}, {1, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}});
+  Tensors<double> t(d, Touch::end);
+  poison(t.dw);
+  poison(t.db);
+  run("conv", d, {buffer(t.x), buffer(t.w), Buffer{}, buffer(t.y)});
+  run("conv_backward_input", d, {buffer(t.y), buffer(t.w), Buffer{}, buffer(t.dx)});
+  run("conv_backward_weight", d, {buffer(t.x), buffer(t.y), buffer(t.dw), buffer(t.db)});
+  CHECK(std::all_of(t.dw.data(), t.dw.data() + t.dw.size(), [](double v) { return v == 0.0; }));
+  CHECK(std::all_of(t.db.data(), t.db.data() + t.db.size(), [](double v) { return v == 0.0; }));
+}
+
+TEST_CASE("convolution: refuses what would leave its buffers") {
+  const Case good{1, 1, 2, 4, {1, 5, 5}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}};
+  Tensors<float> t(descriptor(good), Touch::end);
+  auto attempt = [&](void (*change)(conv_desc&)) {
+    conv_desc d = descriptor(good);
+    change(d);
+    return [d, &t] { run("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y)}); };
+  };
+  CHECK_NOTHROW(attempt([](conv_desc&) {})());
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.n = 2; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.in[1] = 6; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.out[2] = 6; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.kernel[2] = 4; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.stride[2] = 0; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.dilation[0] = 0; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.padding[1] = -1; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.groups = 3; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.groups = 0; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.c_in = int64_t{1} << 52; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.algorithm = 99; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.algorithm = -1; })(), OpError);
+}
