@@ -1,3 +1,14 @@
 /** Functional operations, exported by the package as `F`. */
 export * from './elementwise';
 export { linear, matmul } from './matmul';
+export { logSoftmax, softmax } from './softmax';
+export { dropout, type DropoutOptions } from './dropout';
+export {
+  crossEntropy,
+  mseLoss,
+  nllLoss,
+  type CrossEntropyOptions,
+  type NllLossOptions,
+  type Reduction,
+  type ReductionOption,
+} from './loss';

@@ -1,0 +1,57 @@
+/** Argument checks that several operations share. */
+import { isFloating } from '../dtype';
+import { ArgumentTypeError, DTypeError, ShapeError, describe } from '../errors';
+import { formatShape, sameShape, type Shape } from '../shape';
+import { expectTensor, type Tensor } from '../tensor/tensor';
+
+/** Checks that `value` is a float32 or float64 tensor. */
+export function expectFloating(op: string, argument: string, value: unknown): Tensor {
+  const t = expectTensor(op, argument, value);
+  if (isFloating(t.dtype)) return t;
+  throw new DTypeError({ op, argument, expected: 'must be float32 or float64', received: t.dtype });
+}
+
+/** Checks that `value` is a tensor of the dtype of `like`, which is the argument `likeArgument`. */
+export function expectDTypeOf(
+  op: string,
+  argument: string,
+  value: unknown,
+  like: Tensor,
+  likeArgument: string,
+): Tensor {
+  const t = expectTensor(op, argument, value);
+  if (t.dtype === like.dtype) return t;
+  throw new DTypeError({
+    op,
+    argument,
+    expected: `must have the dtype of ${likeArgument}, ${like.dtype}`,
+    received: t.dtype,
+  });
+}
+
+export function expectShape(op: string, argument: string, t: Tensor, shape: Shape, why: string): void {
+  if (sameShape(t.shape, shape)) return;
+  throw new ShapeError({
+    op,
+    argument,
+    expected: `must have shape ${formatShape(shape)} (${why})`,
+    received: formatShape(t.shape),
+  });
+}
+
+/** Checks that an option is one of a few words. */
+export function oneOf<W extends string>(
+  op: string,
+  argument: string,
+  value: unknown,
+  words: readonly W[],
+): W {
+  const found = words.find((word) => word === value);
+  if (found !== undefined) return found;
+  throw new ArgumentTypeError({
+    op,
+    argument,
+    expected: `must be one of ${words.join(', ')}`,
+    received: describe(value),
+  });
+}

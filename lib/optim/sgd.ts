@@ -1,0 +1,97 @@
+/**
+ * Stochastic gradient descent with momentum, as in PyTorch:
+ *
+ *     g = gradient (negated to maximize) + weightDecay * param
+ *     b = momentum * b + (1 - dampening) * g          (b = g in the first step)
+ *     param -= lr * (nesterov ? g + momentum * b : b)   (lr * g without momentum)
+ */
+import { ArgumentRangeError } from '../errors';
+import { run } from '../native';
+import { real } from '../shape';
+import type { Tensor } from '../tensor/tensor';
+import { Optimizer, nonNegative } from './optimizer';
+import type { CommonOptions, ParamGroup, ParamState, ParamsInput } from './param-group';
+
+export interface SGDOptions extends CommonOptions {
+  /** Part of the last step that is taken again. Default 0. */
+  momentum: number;
+  /** Part of the gradient that is left out of the momentum. Default 0. */
+  dampening: number;
+  /** Factor of the L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Look ahead along the momentum; needs momentum and no dampening. Default false. */
+  nesterov: boolean;
+  /** Climb instead of descend. Default false. */
+  maximize: boolean;
+}
+
+const defaults: Readonly<SGDOptions> = {
+  lr: 1e-3,
+  momentum: 0,
+  dampening: 0,
+  weightDecay: 0,
+  nesterov: false,
+  maximize: false,
+};
+
+function check(o: Readonly<SGDOptions>): void {
+  nonNegative('SGD', 'lr', o.lr);
+  nonNegative('SGD', 'momentum', o.momentum);
+  real('SGD', 'dampening', o.dampening, 'must be finite', Number.isFinite);
+  nonNegative('SGD', 'weightDecay', o.weightDecay);
+  if (o.nesterov && (o.momentum === 0 || o.dampening !== 0)) {
+    throw new ArgumentRangeError({
+      op: 'SGD',
+      argument: 'nesterov',
+      expected: 'needs momentum > 0 and dampening 0',
+      received: `momentum ${o.momentum}, dampening ${o.dampening}`,
+    });
+  }
+}
+
+/**
+ * Stochastic gradient descent (PyTorch's `torch.optim.SGD`).
+ *
+ * @param params parameters, or groups `{ params, lr, ... }`
+ * @throws RangeError for options out of range, TypeError for what is no parameter
+ *
+ * @example
+ * const optimizer = new optim.SGD(model.parameters(), { lr: 0.1, momentum: 0.9 });
+ */
+export class SGD extends Optimizer<SGDOptions> {
+  constructor(params: ParamsInput<SGDOptions>, options: Partial<SGDOptions> = {}) {
+    super('SGD', params, options, defaults, check);
+  }
+
+  protected override get savesStep(): boolean {
+    return false;
+  }
+
+  protected override update(
+    param: Tensor,
+    grad: Tensor,
+    group: ParamGroup<SGDOptions>,
+    state: ParamState,
+  ): void {
+    let momentumBuffer: Tensor | null = null;
+    let firstStep = 0;
+    if (group.momentum !== 0) {
+      firstStep = state.tensors.momentum_buffer === undefined ? 1 : 0;
+      momentumBuffer = state.tensor('momentum_buffer', param);
+    }
+    run(
+      'sgdStep',
+      {
+        n: param.numel,
+        lr: group.lr,
+        momentum: group.momentum,
+        dampening: group.dampening,
+        weightDecay: group.weightDecay,
+        nesterov: group.nesterov ? 1 : 0,
+        maximize: group.maximize ? 1 : 0,
+        firstStep,
+      },
+      { param, grad, momentumBuffer },
+    );
+  }
+}
