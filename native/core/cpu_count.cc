@@ -226,8 +226,8 @@ int cgroup_cpu_limit(const CpuCountRoots& roots) {
     if (!(words >> type >> source >> options)) continue;
     const CgroupMount mount{unescape_octal(root), unescape_octal(point)};
     if (type == "cgroup2" && !paths.v2.empty()) {
-      limit = smaller_limit(
-          limit, smallest_limit_upwards(mount, paths.v2, roots.mount_prefix, limit_v2));
+      limit = smaller_limit(limit,
+                            smallest_limit_upwards(mount, paths.v2, roots.mount_prefix, limit_v2));
     } else if (type == "cgroup" && has_item(options, "cpu") && !paths.v1_cpu.empty()) {
       limit = smaller_limit(
           limit, smallest_limit_upwards(mount, paths.v1_cpu, roots.mount_prefix, limit_v1));

@@ -13,9 +13,9 @@ namespace laminae {
 
 // Where the Linux files are found. Tests point these at a directory of their own.
 struct CpuCountRoots {
-  std::string proc_self = "/proc/self";           // holds `cgroup` and `mountinfo`
-  std::string cpu = "/sys/devices/system/cpu";    // holds cpu<N>/topology/thread_siblings_list
-  std::string mount_prefix;                       // put before the mount points in `mountinfo`
+  std::string proc_self = "/proc/self";         // holds `cgroup` and `mountinfo`
+  std::string cpu = "/sys/devices/system/cpu";  // holds cpu<N>/topology/thread_siblings_list
+  std::string mount_prefix;                     // put before the mount points in `mountinfo`
 };
 
 // Numbers of the CPUs in the affinity mask of the calling thread, ascending. Empty if the system
@@ -33,8 +33,8 @@ int cgroup_cpu_limit(const CpuCountRoots& roots = {});
 // min(cores in the affinity mask, cgroup limit), at least 1: the default number of threads.
 int available_cores(const CpuCountRoots& roots = {});
 
-// min(CPUs in the affinity mask, cgroup limit), at least 1: more threads than this cannot run at the
-// same time.
+// min(CPUs in the affinity mask, cgroup limit), at least 1: more threads than this cannot run at
+// the same time.
 int available_cpus(const CpuCountRoots& roots = {});
 
 }  // namespace laminae

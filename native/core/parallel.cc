@@ -53,8 +53,8 @@ enum State : uint32_t { kIdle, kPosted, kRunning, kAwaited, kParked, kStopped };
 struct alignas(kCacheLines) Slot {
   std::atomic<uint32_t> state{kIdle};
   int index = 0;
-  bool spin = true;          // look for work before sleeping
-  bool wake = false;         // the worker was parked when the work was posted
+  bool spin = true;   // look for work before sleeping
+  bool wake = false;  // the worker was parked when the work was posted
   detail::SliceBody body = nullptr;
   void* context = nullptr;
   std::exception_ptr error;  // of the last slice
@@ -175,8 +175,8 @@ class BlockSignals {
 };
 
 #if !defined(_WIN32)
-// A forked child has only the thread that forked. The old pool is given up as it is: its mutexes may
-// be held by threads that are gone.
+// A forked child has only the thread that forked. The old pool is given up as it is: its mutexes
+// may be held by threads that are gone.
 void forget_pool_after_fork() {
   pool = nullptr;
   worker_count.store(0, std::memory_order_relaxed);

@@ -7,19 +7,14 @@
 #include <stdexcept>
 #include <vector>
 
+#include "core/sanitizers.h"
+
 #if defined(_WIN32)
 #include <malloc.h>
 #elif defined(__linux__)
 #include <sys/mman.h>
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LAMINAE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define LAMINAE_ASAN 1
-#endif
-#endif
 #if defined(LAMINAE_ASAN)
 #include <sanitizer/asan_interface.h>
 #endif
@@ -110,8 +105,8 @@ void free_block(const Block& block) {
 
 }  // namespace
 
-// Blocks are filled in order. The blocks above the current one are empty and are used again when the
-// stack grows.
+// Blocks are filled in order. The blocks above the current one are empty and are used again when
+// the stack grows.
 class ScratchStack {
  public:
   ~ScratchStack() { clear(); }
@@ -203,8 +198,7 @@ ScratchStack& this_thread_stack() {
 
 }  // namespace
 
-Scratch::Scratch() noexcept
-    : stack_(this_thread_stack()), outer_(stack_.top), begin_(stack_.mark) {
+Scratch::Scratch() noexcept : stack_(this_thread_stack()), outer_(stack_.top), begin_(stack_.mark) {
   stack_.top = this;
 }
 
