@@ -10,10 +10,37 @@
 // All of k accumulates in registers, so c is touched once. Every mr has its own fully unrolled
 // instance, as has every number of vectors per row, so a narrow last panel costs what it holds.
 // Split m into balanced tiles (64 = 13+13+13+13+12), not into full ones and a remainder.
+//
+// Measured on a Zen 5 core with packed panels in L1 or L2, as a share of fma_peak of the same
+// process: 14x32 98.5-99.7 %, 13x32 and 7x32 98-99 %, AVX2 6x16 99 %, portable 4x8 77 %. Unrolling
+// k gains nothing, and makes GCC spill in the portable tile (60 %).
 
 template <class T, int NV>
 LAMINAE_INLINE void load_row(const T* b, Vec<T> (&bv)[NV]) {
   LAMINAE_UNROLL for (int j = 0; j < NV; j++) bv[j] = Vec<T>::load(b + j * Vec<T>::kWidth);
+}
+
+// acc[I][*] += a[I] bv. When the ISA multiplies by a lane (kLaneFma), rows come from whole vectors
+// of a as far as MR fills them.
+template <int I, int MR, int NV, class T>
+LAMINAE_INLINE void gemm_step_row(const T* a, const Vec<T> (&bv)[NV], Vec<T> (&acc)[MR][NV]) {
+  using V = Vec<T>;
+  if constexpr (V::kLaneFma && I % V::kWidth == 0 && I + V::kWidth <= MR) {
+    const V av = V::load(a + I);
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
+      acc[I][j] = V::template fma_lane<0>(bv[j], av, acc[I][j]);
+      acc[I + 1][j] = V::template fma_lane<1>(bv[j], av, acc[I + 1][j]);
+      if constexpr (V::kWidth == 4) {
+        acc[I + 2][j] = V::template fma_lane<2>(bv[j], av, acc[I + 2][j]);
+        acc[I + 3][j] = V::template fma_lane<3>(bv[j], av, acc[I + 3][j]);
+      }
+    }
+    if constexpr (I + V::kWidth < MR) gemm_step_row<I + V::kWidth, MR, NV, T>(a, bv, acc);
+  } else {
+    const V av = V::set1(a[I]);
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[I][j] = fma(av, bv[j], acc[I][j]);
+    if constexpr (I + 1 < MR) gemm_step_row<I + 1, MR, NV, T>(a, bv, acc);
+  }
 }
 
 // acc += column a[0, MR) times row b[0, NV * kWidth).
@@ -21,10 +48,7 @@ template <int MR, int NV, class T>
 LAMINAE_INLINE void gemm_step(const T* a, const T* b, Vec<T> (&acc)[MR][NV]) {
   Vec<T> bv[NV];
   load_row(b, bv);
-  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
-    const Vec<T> av = Vec<T>::set1(a[i]);
-    LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(av, bv[j], acc[i][j]);
-  }
+  gemm_step_row<0, MR, NV, T>(a, bv, acc);
 }
 
 template <int MR, int NV, class T>
@@ -68,23 +92,15 @@ LAMINAE_INLINE void gemm_epilogue(int64_t n, T* c, int64_t ldc, bool accumulate,
 }
 
 template <class T, int MR, int NV>
-void gemm_tile_fixed(int64_t n, int64_t k, const T* a, int64_t lda, const T* b, T* c, int64_t ldc,
-                     bool accumulate, const T* row_bias, const T* col_bias) {
+LAMINAE_NOINLINE void gemm_tile_fixed(int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
+                                      T* c, int64_t ldc, bool accumulate, const T* row_bias,
+                                      const T* col_bias) {
   constexpr int kNr = GemmTile<T>::kNr;
   Vec<T> acc[MR][NV];
   LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
     LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = Vec<T>::zero();
   }
-  int64_t p = 0;
-  for (; p + 4 <= k; p += 4) {
-    LAMINAE_UNROLL for (int u = 0; u < 4; u++) {
-      gemm_step(a, b, acc);
-      a += lda;
-      b += kNr;
-      LAMINAE_OPAQUE(a);
-    }
-  }
-  for (; p < k; p++) {
+  for (int64_t p = 0; p < k; p++) {
     gemm_step(a, b, acc);
     a += lda;
     b += kNr;

@@ -13,6 +13,8 @@
 //
 //   a + b, a - b, a * b, a / b     IEEE, correctly rounded
 //   fma(a, b, c), fnma(a, b, c)    a * b + c, c - a * b; fused where the ISA can (not portable)
+//   Vec<T>::kLaneFma               whether the next exists and beats set1 + fma
+//   Vec<T>::fma_lane<Lane>(b, a, acc)  acc + b * a[Lane], fused like fma
 //   min(a, b)                      a < b ? a : b, hence b when either is NaN
 //   max(a, b)                      a > b ? a : b, hence b when either is NaN
 //   sqrt(a)                        correctly rounded
@@ -32,9 +34,8 @@
 //   transpose(Vec (&rows)[kWidth]) square transpose in registers
 //
 // float only (building blocks of exp and log in kernels/math.inl):
-//   scale_by_pow2(a, n)            a * 2^n, n integral valued with |n| <= 250, rounds denormals
-//   once
-//                                  or, for want of an instruction, twice
+//   scale_by_pow2(a, n)            a * 2^n, n integral valued with |n| <= 250, a denormal result
+//                                  may be rounded twice
 //   exponent(a), mantissa(a)       a = mantissa * 2^exponent, mantissa in [1, 2), for normal a > 0
 //
 // Rules for code over Vec: no standard containers or algorithms, no lambdas, no SIMD constants at

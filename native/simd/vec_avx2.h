@@ -9,6 +9,7 @@ constexpr int32_t kTailMask[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0
 template <>
 struct Vec<float> {
   static constexpr int kWidth = 8;
+  static constexpr bool kLaneFma = false;
   struct Mask {
     __m256 m;
   };

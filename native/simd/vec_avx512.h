@@ -6,6 +6,7 @@ struct Vec;
 template <>
 struct Vec<float> {
   static constexpr int kWidth = 16;
+  static constexpr bool kLaneFma = false;
   struct Mask {
     __mmask16 m;
   };

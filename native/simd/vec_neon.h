@@ -6,6 +6,7 @@ struct Vec;
 template <>
 struct Vec<float> {
   static constexpr int kWidth = 4;
+  static constexpr bool kLaneFma = true;
   struct Mask {
     uint32x4_t m;
   };
@@ -22,6 +23,10 @@ struct Vec<float> {
     if (n > 1) r = vld1q_lane_f32(p + 1, r, 1);
     if (n > 2) r = vld1q_lane_f32(p + 2, r, 2);
     return {r};
+  }
+  template <int Lane>
+  static LAMINAE_INLINE Vec fma_lane(Vec b, Vec a, Vec acc) {
+    return {vfmaq_laneq_f32(acc.v, b.v, a.v, Lane)};
   }
   LAMINAE_INLINE void store(float* p) const { vst1q_f32(p, v); }
   LAMINAE_INLINE void store_n(float* p, int64_t n) const {
@@ -127,10 +132,4 @@ LAMINAE_INLINE Vec<float> exponent(Vec<float> a) {
 LAMINAE_INLINE Vec<float> mantissa(Vec<float> a) {
   const uint32x4_t low = vandq_u32(vreinterpretq_u32_f32(a.v), vdupq_n_u32(0x007fffffu));
   return {vreinterpretq_f32_u32(vorrq_u32(low, vdupq_n_u32(0x3f800000u)))};
-}
-
-// acc + b * a[Lane]: multiplies by one lane of a without a separate broadcast.
-template <int Lane>
-LAMINAE_INLINE Vec<float> fma_lane(Vec<float> b, Vec<float> a, Vec<float> acc) {
-  return {vfmaq_laneq_f32(acc.v, b.v, a.v, Lane)};
 }

@@ -74,9 +74,37 @@ struct Lanes<double> {
 
 #endif
 
+// Written out because GCC turns a loop over the lanes into a chain of inserts.
+LAMINAE_INLINE Lanes<float>::Reals all_lanes(float s) {
+  const Lanes<float>::Reals r = {s, s, s, s};
+  return r;
+}
+LAMINAE_INLINE Lanes<double>::Reals all_lanes(double s) {
+  const Lanes<double>::Reals r = {s, s};
+  return r;
+}
+
+#if (defined(__clang__) || __GNUC__ >= 12) && !defined(LAMINAE_PLAIN_LANES)
+// As a shuffle, because GCC turns the generic form below into four scalar loads.
+template <int Lane>
+LAMINAE_INLINE Lanes<float>::Reals broadcast_lane(Lanes<float>::Reals a) {
+  return __builtin_shufflevector(a, a, Lane, Lane, Lane, Lane);
+}
+template <int Lane>
+LAMINAE_INLINE Lanes<double>::Reals broadcast_lane(Lanes<double>::Reals a) {
+  return __builtin_shufflevector(a, a, Lane, Lane);
+}
+#else
+template <int Lane, class Reals>
+LAMINAE_INLINE Reals broadcast_lane(Reals a) {
+  return all_lanes(a[Lane]);
+}
+#endif
+
 template <class T>
 struct Vec {
   static constexpr int kWidth = 16 / static_cast<int>(sizeof(T));
+  static constexpr bool kLaneFma = true;  // one shuffle, where a broadcast from memory takes two
   using Reals = typename Lanes<T>::Reals;
   using Ints = typename Lanes<T>::Ints;
   struct Mask {
@@ -89,11 +117,7 @@ struct Vec {
   Reals v;
 
   static LAMINAE_INLINE Vec zero() { return set1(T(0)); }
-  static LAMINAE_INLINE Vec set1(T s) {
-    Vec r;
-    for (int i = 0; i < kWidth; i++) r.v[i] = s;
-    return r;
-  }
+  static LAMINAE_INLINE Vec set1(T s) { return {all_lanes(s)}; }
   static LAMINAE_INLINE Vec load(const T* p) {
     Vec r;
     memcpy(&r.v, p, sizeof(r.v));
@@ -105,6 +129,10 @@ struct Vec {
       if (i < n) r.v[i] = p[i];
     }
     return r;
+  }
+  template <int Lane>
+  static LAMINAE_INLINE Vec fma_lane(Vec b, Vec a, Vec acc) {
+    return {broadcast_lane<Lane>(a.v) * b.v + acc.v};
   }
   LAMINAE_INLINE void store(T* p) const { memcpy(p, &v, sizeof(v)); }
   LAMINAE_INLINE void store_n(T* p, int64_t n) const {
