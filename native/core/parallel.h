@@ -9,9 +9,8 @@
 //   computes each output inside one range and never cuts a sum at `begin` or `end`. Then results
 //   are the same bits for every number of threads. A sum over everything is made over a fixed
 //   number of chunks, and the caller adds those up in index order.
-// - If grain >= kCutUnit, cuts are multiples of kCutUnit: two threads do not write to one cache
-// line,
-//   and the remainder of a vector loop is at the end of the data only.
+// - If grain >= kCutUnit, cuts are multiples of kCutUnit: threads do not share cache lines of
+//   aligned data, and the remainder of a vector loop is at the end of the data only.
 // - At most ceil(count / grain) ranges: grain is the least work that is worth a thread. Measured on
 //   two cores of a virtual machine: handing a range to a thread that still spins and getting it
 //   back takes 0.2-0.8 us; a thread that sleeps needs 50-110 us to begin, and waking it costs the
