@@ -8,6 +8,7 @@
 //   alignment(ArrayBuffer)         -> bytes to the next 64-byte boundary of its memory
 //   functionNames()                -> { unary, binary, compare }: names in the order of their codes
 //   cpuInfo(), setIsa(name), numThreads(), setNumThreads(n), startupError()
+//   benchmarkProbe(seconds, bytes) -> FMA operations per second; with `bytes` > 0 bytes read per second (benchmarks/)
 #include <napi.h>
 
 #include <cmath>
@@ -17,6 +18,7 @@
 #include <string>
 
 #include "core/cpu.h"
+#include "core/machine_probe.h"
 #include "core/op.h"
 #include "core/parallel.h"
 
@@ -226,6 +228,21 @@ Napi::Value startup_error(const Napi::CallbackInfo& info) {
 }
 
 // Turns C++ exceptions that are not JavaScript errors yet into JavaScript errors.
+// What the machine gives at best: for benchmarks, which load the addon themselves.
+Napi::Value benchmark_probe(const Napi::CallbackInfo& info) {
+  if (info.Length() < 2 || !info[0].IsNumber() || !info[1].IsNumber()) {
+    throw Napi::TypeError::New(info.Env(), "benchmarkProbe: expected seconds and bytes");
+  }
+  const double seconds = info[0].As<Napi::Number>().DoubleValue();
+  const double bytes = info[1].As<Napi::Number>().DoubleValue();
+  if (!(seconds > 0 && seconds <= 10) || !(bytes >= 0 && bytes <= 1e12)) {
+    throw Napi::RangeError::New(info.Env(), "benchmarkProbe: seconds must be in 0..10, bytes must not be negative");
+  }
+  const double rate =
+      bytes > 0 ? laminae::probe_read(static_cast<int64_t>(bytes), seconds) : laminae::probe_fma(seconds);
+  return Napi::Number::New(info.Env(), rate);
+}
+
 template <auto Function>
 auto guarded(const Napi::CallbackInfo& info) -> decltype(Function(info)) {
   try {
@@ -251,6 +268,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("numThreads", Napi::Function::New(env, guarded<num_threads>));
   exports.Set("setNumThreads", Napi::Function::New(env, guarded<set_num_threads>));
   exports.Set("startupError", Napi::Function::New(env, guarded<startup_error>));
+  exports.Set("benchmarkProbe", Napi::Function::New(env, guarded<benchmark_probe>));
   return exports;
 }
 
