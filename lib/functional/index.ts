@@ -12,3 +12,14 @@ export {
   type Reduction,
   type ReductionOption,
 } from './loss';
+export {
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type ConvOptions,
+  type ConvPadding,
+  type ConvTransposeOptions,
+} from './conv';
