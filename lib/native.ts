@@ -30,6 +30,8 @@ export const opTable = {
   fill: { fields: ['n', 'value'], buffers: ['y'] },
   unary: { fields: ['fn', 'n'], buffers: ['x', 'y'] },
   unaryBackward: { fields: ['fn', 'n'], buffers: ['saved', 'dy', 'dx'] },
+  activation: { fields: ['fn', 'n', 'a', 'b', 'c'], buffers: ['x', 'y'] },
+  activationBackward: { fields: ['fn', 'n', 'a', 'b', 'c'], buffers: ['x', 'dy', 'dx'] },
   binary: { fields: ['fn', 'rank', 'shape:8', 'aStrides:8', 'bStrides:8'], buffers: ['a', 'b', 'y'] },
   binaryScalar: { fields: ['fn', 'n', 'reversed', 'value'], buffers: ['x', 'y'] },
   compare: { fields: ['fn', 'rank', 'shape:8', 'aStrides:8', 'bStrides:8'], buffers: ['a', 'b', 'y'] },
@@ -120,7 +122,7 @@ interface Addon {
   bind(slots: Float64Array): void;
   run(opCode: number, ...buffers: (TypedArray | null)[]): void;
   alignment(buffer: ArrayBuffer): number;
-  functionNames(): { unary: string[]; binary: string[]; compare: string[] };
+  functionNames(): { unary: string[]; binary: string[]; compare: string[]; activation: string[] };
   cpuInfo(): CpuInfo;
   setIsa(name: string): boolean;
   numThreads(): number;
@@ -225,6 +227,10 @@ export type UnaryFn =
   | 'relu' | 'sigmoid' | 'tanh' | 'erf' | 'gelu' | 'silu' | 'sign' | 'floor' | 'ceil' | 'round' | 'trunc'; // prettier-ignore
 export type BinaryFn = 'add' | 'sub' | 'mul' | 'div' | 'max' | 'min' | 'pow';
 export type CompareFn = 'gt' | 'ge' | 'lt' | 'le' | 'eq' | 'ne';
+/** Activations with parameters, under the names of the addon. */
+export type ActivationFn =
+  | 'leaky_relu' | 'elu' | 'gelu_tanh' | 'mish' | 'hardswish' | 'hardsigmoid' | 'hardtanh' | 'softplus' | 'softsign'
+  | 'log_sigmoid'; // prettier-ignore
 
 /** What the derivative of a unary function is computed from. */
 export interface UnaryInfo {
@@ -246,6 +252,7 @@ export const unaryFns = Object.fromEntries(
 ) as Readonly<Record<UnaryFn, UnaryInfo>>;
 export const binaryFns = codes<BinaryFn>(functionNames.binary);
 export const compareFns = codes<CompareFn>(functionNames.compare);
+export const activationFns = codes<ActivationFn>(functionNames.activation);
 
 /**
  * Runs one native op. Callers have checked shapes and types; the native side re-checks whatever would corrupt memory.
@@ -261,7 +268,11 @@ export function run<N extends OpName>(name: N, fields: OpFields<N>, buffers: OpB
     const field = entry.fields[i];
     const value = values[field.name];
     if (typeof value === 'number') slots[at] = value;
-    else for (let j = 0; j < value.length; j++) slots[at + j] = value[j];
+    else {
+      for (let j = 0; j < value.length; j++) slots[at + j] = value[j];
+      // What an earlier op left behind may be no integer, which the native side refuses.
+      for (let j = value.length; j < field.count; j++) slots[at + j] = 0;
+    }
     at += field.count;
   }
   const list = entry.buffers;

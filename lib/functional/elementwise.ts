@@ -7,42 +7,17 @@
 import { needsGrad, record } from '../autograd/engine';
 import { isFloating, promote, type DType } from '../dtype';
 import { ArgumentTypeError, describe } from '../errors';
-import { binaryFns, compareFns, run, unaryFns, type BinaryFn, type CompareFn, type UnaryFn } from '../native';
+import { binaryFns, compareFns, run, type BinaryFn, type CompareFn } from '../native';
 import { broadcastShapes, broadcastStrides, sameShape, type Shape } from '../shape';
 import { cloneElements, contiguousElements, fillElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, sumTo } from './broadcast';
+import { unary } from './unary';
 
 /** A tensor, or a number that is broadcast to any shape. */
 export type Operand = Tensor | number;
 
 // ---- unary ----
-
-function unary(fn: UnaryFn, input: Tensor): Tensor {
-  expectTensor(fn, 'input', input);
-  if (!isFloating(input.dtype)) {
-    const y = unary(fn, castTo(input, 'float32'));
-    return fn === 'neg' || fn === 'abs' || fn === 'sign' ? castTo(y, input.dtype) : y;
-  }
-  const { code, saved } = unaryFns[fn];
-  const x = contiguousElements(input);
-  const y = Tensor.empty(x.shape, x.dtype);
-  run('unary', { fn: code, n: x.numel }, { x, y });
-  if (!needsGrad(input)) return y;
-  const kept = saved === 'y' ? y : saved === 'x' ? x : null;
-  return record(
-    fn,
-    y,
-    [input],
-    (grad) => {
-      const dy = contiguousElements(grad);
-      const dx = Tensor.empty(dy.shape, dy.dtype);
-      run('unaryBackward', { fn: code, n: dy.numel }, { saved: kept, dy, dx });
-      return [dx];
-    },
-    { saved: kept === null ? [] : [kept] },
-  );
-}
 
 /** -x */
 export const neg = (input: Tensor): Tensor => unary('neg', input);

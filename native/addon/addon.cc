@@ -6,7 +6,7 @@
 //   run(opCode, buffer0, buffer1…) runs one op; null for a missing optional buffer. `slots` holds the element offset
 //                                  of every buffer, then the descriptor.
 //   alignment(ArrayBuffer)         -> bytes to the next 64-byte boundary of its memory
-//   functionNames()                -> { unary, binary, compare }: names in the order of their codes
+//   functionNames()                -> { unary, binary, compare, activation }: names in the order of their codes
 //   cpuInfo(), setIsa(name), numThreads(), setNumThreads(n), startupError()
 //   benchmarkProbe(seconds, bytes) -> FMA operations per second; with `bytes` > 0 bytes read per second (benchmarks/)
 #include <napi.h>
@@ -182,6 +182,7 @@ Napi::Value function_names(const Napi::CallbackInfo& info) {
   result.Set("unary", names(env, {LAMINAE_UNARY_FNS(LAMINAE_UNARY_NAME)}));
   result.Set("binary", names(env, {LAMINAE_BINARY_FNS(LAMINAE_NAME)}));
   result.Set("compare", names(env, {LAMINAE_COMPARE_FNS(LAMINAE_NAME)}));
+  result.Set("activation", names(env, {LAMINAE_ACTIVATION_FNS(LAMINAE_NAME)}));
 #undef LAMINAE_NAME
 #undef LAMINAE_UNARY_NAME
   return result;

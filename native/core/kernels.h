@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "core/activation_fns.h"
 #include "core/elementwise_fns.h"
 #include "core/tap_sum.h"
 

@@ -3,6 +3,7 @@
 #include "kernels/gemm.inl"
 #include "kernels/math.inl"
 
+#include "kernels/activation.inl"
 #include "kernels/bench.inl"
 #include "kernels/binary.inl"
 #include "kernels/conv_weight.inl"

@@ -1,0 +1,34 @@
+/** One-argument elementwise functions: the native `unary` op and its derivative. */
+import { needsGrad, record } from '../autograd/engine';
+import { isFloating } from '../dtype';
+import { run, unaryFns, type UnaryFn } from '../native';
+import { contiguousElements } from '../tensor/copy';
+import { Tensor, expectTensor } from '../tensor/tensor';
+import { castTo } from './broadcast';
+
+/** y = fn(x). Integers give float32, or stay integers where fn keeps them whole. */
+export function unary(fn: UnaryFn, input: Tensor): Tensor {
+  expectTensor(fn, 'input', input);
+  if (!isFloating(input.dtype)) {
+    const y = unary(fn, castTo(input, 'float32'));
+    return fn === 'neg' || fn === 'abs' || fn === 'sign' ? castTo(y, input.dtype) : y;
+  }
+  const { code, saved } = unaryFns[fn];
+  const x = contiguousElements(input);
+  const y = Tensor.empty(x.shape, x.dtype);
+  run('unary', { fn: code, n: x.numel }, { x, y });
+  if (!needsGrad(input)) return y;
+  const kept = saved === 'y' ? y : saved === 'x' ? x : null;
+  return record(
+    fn,
+    y,
+    [input],
+    (grad) => {
+      const dy = contiguousElements(grad);
+      const dx = Tensor.empty(dy.shape, dy.dtype);
+      run('unaryBackward', { fn: code, n: dy.numel }, { saved: kept, dy, dx });
+      return [dx];
+    },
+    { saved: kept === null ? [] : [kept] },
+  );
+}
