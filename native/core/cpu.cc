@@ -114,26 +114,9 @@ const IsaInfo* find_isa(const std::string& name) {
   return nullptr;
 }
 
-struct Choice {
-  const IsaInfo* isa;
-  std::string error;
-};
-
-// Reads LAMINAE_ISA once. It can only lower the choice: the list holds nothing the CPU lacks.
-const Choice& initial_choice() {
-  static const Choice choice = [] {
-    const IsaInfo* best = available_isas().back();
-    const char* wanted = std::getenv("LAMINAE_ISA");
-    if (wanted == nullptr || wanted[0] == '\0') return Choice{best, ""};
-    if (const IsaInfo* isa = find_isa(wanted)) return Choice{isa, ""};
-    std::string names;
-    for (const IsaInfo* isa : available_isas()) {
-      if (!names.empty()) names += ", ";
-      names += isa->name;
-    }
-    return Choice{
-        best, "LAMINAE_ISA: must be one of " + names + " on this machine, got \"" + wanted + "\""};
-  }();
+// Reads LAMINAE_ISA once.
+const IsaChoice& initial_choice() {
+  static const IsaChoice choice = choose_isa(std::getenv("LAMINAE_ISA"));
   return choice;
 }
 
@@ -144,6 +127,19 @@ std::atomic<const IsaInfo*> g_active{nullptr};
 const std::vector<const IsaInfo*>& available_isas() {
   static const std::vector<const IsaInfo*> isas = find_isas();
   return isas;
+}
+
+IsaChoice choose_isa(const char* wanted) {
+  const IsaInfo* best = available_isas().back();
+  if (wanted == nullptr || wanted[0] == '\0') return {best, ""};
+  if (const IsaInfo* isa = find_isa(wanted)) return {isa, ""};
+  std::string names;
+  for (const IsaInfo* isa : available_isas()) {
+    if (!names.empty()) names += ", ";
+    names += isa->name;
+  }
+  const std::string error = "LAMINAE_ISA: must be one of " + names + " on this machine, got \"";
+  return {best, error + wanted + "\""};
 }
 
 const IsaInfo& active_isa() {

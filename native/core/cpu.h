@@ -21,6 +21,17 @@ struct IsaInfo {
 // Every ISA usable here, slowest first; the first is portable.
 const std::vector<const IsaInfo*>& available_isas();
 
+struct IsaChoice {
+  const IsaInfo* isa;
+  std::string error;  // "" when `wanted` was usable
+};
+
+// What LAMINAE_ISA=wanted (null: unset) means on this machine: the named ISA, or the fastest when
+// it is unset or empty; for a name that is unknown or not available the fastest and an error text
+// that lists the valid names. The list holds nothing the CPU lacks, so the variable can only lower
+// the choice.
+IsaChoice choose_isa(const char* wanted);
+
 // The ISA in use: the fastest available, or the one named by the environment variable LAMINAE_ISA.
 // Chosen at the first call, by any thread.
 const IsaInfo& active_isa();

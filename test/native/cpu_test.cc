@@ -8,13 +8,10 @@
 #include <cstdlib>
 #include <string>
 
-#if defined(__linux__)
-#include <sys/wait.h>
-#include <unistd.h>
-#endif
-
 using laminae::active_isa;
 using laminae::available_isas;
+using laminae::choose_isa;
+using laminae::IsaChoice;
 using laminae::IsaInfo;
 using laminae::set_active_isa;
 
@@ -54,49 +51,26 @@ TEST_CASE("set_active_isa: any available name, nothing else") {
   CHECK(set_active_isa(before));
 }
 
-#if defined(__linux__)
-namespace {
-
-// Runs this program again with LAMINAE_ISA set, only the case below, and returns its exit status.
-int run_child(const char* isa, const char* expected_isa, const char* expected_error) {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    setenv("LAMINAE_ISA", isa, 1);
-    setenv("LAMINAE_TEST_EXPECTED_ISA", expected_isa, 1);
-    setenv("LAMINAE_TEST_EXPECTED_ERROR", expected_error, 1);
-    execl("/proc/self/exe", "laminae_tests", "--test-case=LAMINAE_ISA as this process sees it",
-          "--no-run=false", "--minimal", static_cast<char*>(nullptr));
-    _exit(127);
-  }
-  int status = -1;
-  waitpid(pid, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-}  // namespace
-
-TEST_CASE("LAMINAE_ISA as this process sees it") {
-  const char* expected_isa = std::getenv("LAMINAE_TEST_EXPECTED_ISA");
-  const char* expected_error = std::getenv("LAMINAE_TEST_EXPECTED_ERROR");
-  if (expected_isa == nullptr || expected_error == nullptr) {
-    // Not a child of the case below: whatever the variable says, the choice is an available one.
-    CHECK(std::count(available_isas().begin(), available_isas().end(), &active_isa()) == 1);
-    return;
-  }
-  CHECK(std::string(active_isa().name) == expected_isa);
-  CHECK(laminae::isa_error() == expected_error);
-}
-
 TEST_CASE("LAMINAE_ISA: lowers the choice; a wrong name is an error that lists the valid ones") {
-  const std::string best = available_isas().back()->name;
+  const IsaInfo* best = available_isas().back();
   std::string names;
   for (const IsaInfo* isa : available_isas()) {
-    CHECK(run_child(isa->name, isa->name, "") == 0);
+    const IsaChoice choice = choose_isa(isa->name);
+    CHECK(choice.isa == isa);
+    CHECK(choice.error.empty());
     names += (names.empty() ? "" : ", ") + std::string(isa->name);
   }
-  CHECK(run_child("", best.c_str(), "") == 0);
-  const std::string error =
-      "LAMINAE_ISA: must be one of " + names + " on this machine, got \"sse9\"";
-  CHECK(run_child("sse9", best.c_str(), error.c_str()) == 0);
+  CHECK(choose_isa(nullptr).isa == best);
+  CHECK(choose_isa("").isa == best);
+  CHECK(choose_isa("").error.empty());
+  const IsaChoice wrong = choose_isa("sse9");
+  CHECK(wrong.isa == best);
+  CHECK(wrong.error == "LAMINAE_ISA: must be one of " + names + " on this machine, got \"sse9\"");
+  CHECK(choose_isa("AVX2").error.find("got \"AVX2\"") != std::string::npos);
 }
-#endif
+
+TEST_CASE("LAMINAE_ISA of this process decides the first choice") {
+  const IsaChoice choice = choose_isa(std::getenv("LAMINAE_ISA"));
+  CHECK(laminae::isa_error() == choice.error);
+  CHECK(&active_isa() == choice.isa);
+}
