@@ -168,7 +168,8 @@ interface Entry {
   readonly buffers: readonly string[];
 }
 
-const slots = new Float64Array(96);
+// Shared memory, because it cannot be detached or shrunk while an op reads it.
+const slots = new Float64Array(new SharedArrayBuffer(96 * 8));
 
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);

@@ -101,7 +101,7 @@ const char* dtype_name(DType dtype) {
   return kNames[static_cast<int>(dtype)];
 }
 
-void Call::fail(const std::string& text) const { throw OpError(std::string(info_.name) + ": " + text); }
+void Call::fail(const std::string& text) const { throw OpError(text); }
 
 void* Call::checked(int index, DType dtype, int64_t extent) const {
   const Buffer& b = buffers_[index];
