@@ -144,7 +144,7 @@ void run_unary_backward(const unary_backward_desc& d, Call& call) {
     const T* saved = call.maybe_in<T>(unary_backward_buf::saved, d.n);
     const T* dy = call.in<T>(unary_backward_buf::dy, d.n);
     T* dx = call.out<T>(unary_backward_buf::dx, d.n);
-    call.require(saved != nullptr || fn == UnaryFn::neg || fn == UnaryFn::sign || fn == UnaryFn::floor ||
+    call.require(call.has(unary_backward_buf::saved) || fn == UnaryFn::neg || fn == UnaryFn::sign || fn == UnaryFn::floor ||
                      fn == UnaryFn::ceil || fn == UnaryFn::round || fn == UnaryFn::trunc,
                  "needs the saved input or output");
     parallel_for(d.n, kElementGrain / 2, [&](int64_t begin, int64_t end) {
