@@ -23,6 +23,10 @@ const convFields = [
   'dilation:3',
   'algorithm',
 ] as const;
+const poolFields = ['planes', 'in:3', 'out:3', 'kernel:3', 'stride:3', 'padding:3'] as const;
+const maxPoolFields = [...poolFields, 'dilation:3'] as const;
+const avgPoolFields = [...poolFields, 'countPadding', 'divisor'] as const;
+const adaptivePoolFields = ['planes', 'in:3', 'out:3'] as const;
 
 /** Descriptor and buffers of every op. `'name'` is one number, `'name:8'` up to eight numbers. */
 export const opTable = {
@@ -94,6 +98,16 @@ export const opTable = {
   conv: { fields: convFields, buffers: ['x', 'weight', 'bias', 'y'] },
   convBackwardInput: { fields: convFields, buffers: ['dy', 'weight', 'bias', 'dx'] },
   convBackwardWeight: { fields: convFields, buffers: ['x', 'dy', 'dw', 'db'] },
+  maxPool: { fields: maxPoolFields, buffers: ['x', 'y', 'chosen'] },
+  maxPoolBackward: { fields: maxPoolFields, buffers: ['dy', 'chosen', 'dx'] },
+  maxPoolIndices: { fields: maxPoolFields, buffers: ['chosen', 'index'] },
+  avgPool: { fields: avgPoolFields, buffers: ['x', 'y'] },
+  avgPoolBackward: { fields: avgPoolFields, buffers: ['dy', 'dx'] },
+  adaptiveAvgPool: { fields: adaptivePoolFields, buffers: ['x', 'y'] },
+  adaptiveAvgPoolBackward: { fields: adaptivePoolFields, buffers: ['dy', 'dx'] },
+  adaptiveMaxPool: { fields: adaptivePoolFields, buffers: ['x', 'y', 'index'] },
+  scatterPlanes: { fields: ['planes', 'n', 'size', 'accumulate'], buffers: ['x', 'index', 'y'] },
+  gatherPlanes: { fields: ['planes', 'n', 'size'], buffers: ['x', 'index', 'y'] },
 } as const;
 
 export type OpName = keyof typeof opTable;

@@ -10,6 +10,7 @@
 #include "kernels/elementwise.inl"
 #include "kernels/optim.inl"
 #include "kernels/pack.inl"
+#include "kernels/pool.inl"
 #include "kernels/reduce.inl"
 #include "kernels/tap_sum.inl"
 #include "kernels/softmax.inl"

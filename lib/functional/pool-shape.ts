@@ -1,0 +1,156 @@
+/**
+ * The windows of pooling: arguments checked, output size computed, and the descriptor of the native ops made. One rule
+ * for one, two and three spatial dimensions: the native side always gets three, with sizes 1 in front.
+ */
+import { ArgumentRangeError, ShapeError } from '../errors';
+import { formatShape, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
+import type { Tensor } from '../tensor/tensor';
+
+/** Spatial dimensions of a pool. */
+export type SpatialRank = 1 | 2 | 3;
+
+export interface WindowOptions {
+  /** Distance between windows. Default: the kernel size. */
+  readonly stride?: Size | null | undefined;
+  /** Added on both sides of each dimension, at most half the kernel. Default 0. */
+  readonly padding?: Size | undefined;
+  /** Round the output size up: windows may reach beyond the padding. Default false. */
+  readonly ceilMode?: boolean | undefined;
+}
+
+/** A triple for the native side: [depth, height, width]. */
+type Triple = readonly number[];
+
+/** Planes and the windows on them, as the native ops take them, and the shape of the result. */
+export interface PoolPlan {
+  readonly fields: {
+    readonly planes: number;
+    readonly in: Triple;
+    readonly out: Triple;
+    readonly kernel: Triple;
+    readonly stride: Triple;
+    readonly padding: Triple;
+  };
+  readonly dilation: Triple;
+  readonly shape: Shape;
+  /** Cells of a window. */
+  readonly cells: number;
+}
+
+const limit = 2 ** 31 - 1;
+
+const axes = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] } as const;
+
+/** [...leading, ...spatial] of a pool's input, which may lack the batch dimension. */
+export function splitPlanes(op: string, input: Tensor, rank: SpatialRank): { lead: Shape; size: Shape } {
+  const { shape } = input;
+  if (shape.length !== rank + 1 && shape.length !== rank + 2) {
+    const names = axes[rank].join(', ');
+    throw new ShapeError({
+      op,
+      argument: 'input',
+      expected: `must be [C, ${names}] or [N, C, ${names}]`,
+      received: formatShape(shape),
+    });
+  }
+  const batched = shape.length === rank + 2;
+  if (shape.some((d, i) => d === 0 && !(batched && i === 0))) {
+    throw new ShapeError({
+      op,
+      argument: 'input',
+      expected: 'channel and spatial sizes must be >= 1 (only the batch may be empty)',
+      received: formatShape(shape),
+    });
+  }
+  const size = shape.slice(-rank);
+  if (sizeOf(size) > limit) {
+    throw new ShapeError({
+      op,
+      argument: 'input',
+      expected: 'must have fewer than 2^31 elements in a plane',
+      received: formatShape(shape),
+    });
+  }
+  return { lead: shape.slice(0, -rank), size };
+}
+
+/** Three entries, `fill` in front. */
+export function triple(values: readonly number[], fill: number): Triple {
+  return [...new Array<number>(3 - values.length).fill(fill), ...values];
+}
+
+function sizes(op: string, argument: string, value: Size, rank: number, min: number): number[] {
+  const list = sizeTuple(op, argument, value, rank, min);
+  list.forEach((v, i) => {
+    if (v > limit) {
+      throw new ArgumentRangeError({
+        op,
+        argument: `${argument}[${i}]`,
+        expected: `must be an integer in ${min}..${limit}`,
+        received: String(v),
+      });
+    }
+  });
+  return list;
+}
+
+/** Number of windows of one dimension; PyTorch's formula. The last one must start within the input or left of it. */
+function outputSize(size: number, reach: number, stride: number, padding: number, ceil: boolean): number {
+  const room = size + 2 * padding - reach;
+  const out = Math.floor((room + (ceil ? stride - 1 : 0)) / stride) + 1;
+  return ceil && (out - 1) * stride >= size + padding ? out - 1 : out;
+}
+
+/**
+ * Checks all arguments of a pool over windows.
+ * @throws ShapeError, ArgumentRangeError, ArgumentTypeError
+ */
+export function planWindows(
+  op: string,
+  input: Tensor,
+  rank: SpatialRank,
+  kernelSize: Size,
+  options: WindowOptions,
+  dilationOption: Size = 1,
+): PoolPlan {
+  const kernel = sizes(op, 'kernelSize', kernelSize, rank, 1);
+  const stride = options.stride == null ? kernel : sizes(op, 'stride', options.stride, rank, 1);
+  const padding = sizes(op, 'padding', options.padding ?? 0, rank, 0);
+  const dilation = sizes(op, 'dilation', dilationOption, rank, 1);
+  const reach = kernel.map((k, i) => dilation[i] * (k - 1) + 1);
+  padding.forEach((p, i) => {
+    if (2 * p > reach[i]) {
+      throw new ArgumentRangeError({
+        op,
+        argument: `padding[${i}]`,
+        expected: `padding must be <= half the effective kernel, ${Math.floor(reach[i] / 2)}`,
+        received: String(p),
+      });
+    }
+  });
+  const { lead, size } = splitPlanes(op, input, rank);
+  const ceil = options.ceilMode === true;
+  const out = size.map((s, i) => outputSize(s, reach[i], stride[i], padding[i], ceil));
+  if (out.some((o) => o < 1)) {
+    const text = (list: readonly number[]): string => list.join('x');
+    throw new ShapeError({
+      op,
+      argument: `effective kernel ${text(reach)}`,
+      expected: `is larger than the padded input ${text(size.map((s, i) => s + 2 * padding[i]))}`,
+      received: `output size ${text(out.map((o) => Math.max(0, o)))} is too small`,
+    });
+  }
+  return {
+    fields: {
+      planes: sizeOf(lead),
+      in: triple(size, 1),
+      out: triple(out, 1),
+      kernel: triple(kernel, 1),
+      stride: triple(stride, 1),
+      padding: triple(padding, 0),
+    },
+    dilation: triple(dilation, 1),
+    shape: [...lead, ...out],
+    cells: sizeOf(kernel),
+  };
+}
