@@ -45,6 +45,34 @@ export const opTable = {
   },
   axpby: { fields: ['n', 'alpha', 'beta'], buffers: ['x', 'y'] },
   reduce: { fields: ['fn', 'outer', 'n', 'inner'], buffers: ['x', 'y', 'index'] },
+  cumulate: { fields: ['fn', 'outer', 'n', 'inner'], buffers: ['x', 'y'] },
+  product: { fields: ['outer', 'n', 'inner'], buffers: ['x', 'y'] },
+  sort: { fields: ['outer', 'n', 'inner', 'k', 'descending'], buffers: ['x', 'y', 'index'] },
+  indexRead: {
+    fields: ['outerRank', 'outerShape:8', 'outerStrides:8', 'count', 'innerRank', 'innerShape:8', 'innerStrides:8'],
+    buffers: ['x', 'offsets', 'y'],
+  },
+  indexWrite: {
+    fields: [
+      'outerRank',
+      'outerShape:8',
+      'outerStrides:8',
+      'count',
+      'innerRank',
+      'innerShape:8',
+      'innerStrides:8',
+      'accumulate',
+    ],
+    buffers: ['x', 'offsets', 'y'],
+  },
+  gather: {
+    fields: ['rank', 'shape:8', 'xStrides:8', 'indexStrides:8', 'size', 'along'],
+    buffers: ['x', 'index', 'y'],
+  },
+  scatter: {
+    fields: ['rank', 'shape:8', 'yStrides:8', 'indexStrides:8', 'srcStrides:8', 'size', 'along', 'accumulate'],
+    buffers: ['y', 'index', 'src'],
+  },
   random: { fields: ['kind', 'n', 'seed', 'offset', 'a', 'b'], buffers: ['y'] },
   gemm: {
     fields: [
