@@ -48,8 +48,11 @@ function withDefaults<O extends object>(defaults: Readonly<O>, options: object):
   return { ...defaults, ...(Object.fromEntries(given) as Partial<O>) };
 }
 
+/** A method's type, so that an `Optimizer<SGDOptions>` is an `Optimizer`. */
+type CheckOptions<O> = { check(options: Readonly<O>): void }['check'];
+
 /** Base of the optimizers; `O` are the options of a group. */
-export abstract class Optimizer<O extends CommonOptions> {
+export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   readonly paramGroups: ParamGroup<O>[] = [];
   /** Options of groups that do not name their own. */
   readonly defaults: Readonly<O>;
@@ -66,7 +69,7 @@ export abstract class Optimizer<O extends CommonOptions> {
     params: ParamsInput<O>,
     options: Partial<O>,
     defaults: Readonly<O>,
-    private readonly checkOptions: (options: Readonly<O>) => void,
+    private readonly checkOptions: CheckOptions<O>,
   ) {
     this.defaults = withDefaults(defaults, options);
     checkOptions(this.defaults);

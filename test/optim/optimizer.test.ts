@@ -1,0 +1,368 @@
+// What all optimizers share: groups, gradients to forget, saved state, refusals.
+import { describe, expect, test } from '@jest/globals';
+import { add, mul, noGrad, ones, pooledBytes, scope, tensor, zeros } from '../../lib';
+import type { Tensor } from '../../lib';
+import * as optim from '../../lib/optim';
+import { thrownBy } from '../support/thrown-by';
+import { StateDictError } from '../../lib/errors';
+
+function param(values: number[] | number[][], grad?: number[] | number[][]): Tensor {
+  const p = tensor(values, { requiresGrad: true });
+  if (grad !== undefined) p.grad = tensor(grad);
+  return p;
+}
+
+const numbers = (t: Tensor): number[] => Array.from(t.toTypedArray());
+
+describe('a step', () => {
+  test('of SGD with weight decay: w = 1, g = 0.5, lr 0.1, decay 3 gives 0.65', () => {
+    const w = param([1], [0.5]);
+    new optim.SGD([w], { lr: 0.1, weightDecay: 3 }).step();
+    expect(w.item()).toBeCloseTo(0.65, 7);
+  });
+
+  test('leaves parameters without a gradient alone, also all of them', () => {
+    const [a, b] = [param([1], [1]), param([2])];
+    const optimizer = new optim.Adam([a, b], { lr: 0.5 });
+    optimizer.step();
+    expect(a.item()).toBeCloseTo(0.5, 6);
+    expect(b.item()).toBe(2);
+    new optim.SGD([b], { lr: 1 }).step();
+    expect(b.item()).toBe(2);
+  });
+
+  test('updates a parameter once that is named twice', () => {
+    const w = param([1], [1]);
+    const optimizer = new optim.SGD([w, w], { lr: 0.25 });
+    expect(optimizer.paramGroups[0].params).toHaveLength(1);
+    optimizer.step();
+    expect(w.item()).toBe(0.75);
+  });
+
+  test('edits the memory itself and counts as an edit in place', () => {
+    const w = param([1, 2], [1, 1]);
+    const { data } = w.storage;
+    const before = w.storage.version;
+    new optim.SGD([w], { lr: 1 }).step();
+    expect(w.storage.data).toBe(data);
+    expect(w.storage.version).toBeGreaterThan(before);
+    expect(w.requiresGrad && w.isLeaf).toBe(true);
+  });
+
+  test('between forward and backward is noticed by backward', () => {
+    const w = param([1, 2], [1, 1]);
+    const y = mul(w, w).sum();
+    new optim.SGD([w], { lr: 1 }).step();
+    expect(() => y.backward()).toThrow('edited in place');
+  });
+
+  test('reaches a parameter whose memory is not row-major', () => {
+    const base = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    const w = base.transpose(0, 1).detach().requiresGrad_();
+    w.grad = tensor([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
+    new optim.SGD([w], { lr: 1 }).step();
+    expect(w.toArray()).toEqual([
+      [0, 3],
+      [0, 3],
+      [0, 3],
+    ]);
+    expect(base.toArray()).toEqual([
+      [0, 0, 0],
+      [3, 3, 3],
+    ]);
+  });
+
+  test('runs a closure with gradients on and returns its loss', () => {
+    const w = param([3]);
+    const optimizer = new optim.SGD([w], { lr: 0.5 });
+    const loss = noGrad(() =>
+      optimizer.step(() => {
+        optimizer.zeroGrad();
+        const l = mul(w, w).sum();
+        l.backward();
+        return l;
+      }),
+    );
+    expect(loss.item()).toBe(9);
+    expect(w.item()).toBe(0);
+  });
+
+  test('keeps its state when it was made inside a scope', () => {
+    const w = param([1]);
+    const optimizer = new optim.SGD([w], { lr: 1, momentum: 0.5 });
+    for (let i = 0; i < 3; i++) {
+      scope(() => {
+        optimizer.zeroGrad();
+        mul(w, 1).sum().backward();
+        optimizer.step();
+      });
+    }
+    // buffers 1, 1.5, 1.75
+    expect(w.item()).toBe(1 - 1 - 1.5 - 1.75);
+  });
+
+  test('minimises a quadratic with every optimizer', () => {
+    for (const make of [
+      (p: Tensor) => new optim.SGD([p], { lr: 0.1, momentum: 0.5, nesterov: true }),
+      (p: Tensor) => new optim.Adam([p], { lr: 0.1 }),
+      (p: Tensor) => new optim.AdamW([p], { lr: 0.1, weightDecay: 0 }),
+      (p: Tensor) => new optim.RMSprop([p], { lr: 0.01 }),
+      (p: Tensor) => new optim.Adagrad([p], { lr: 0.5 }),
+    ]) {
+      const w = param([2, -1]);
+      const optimizer = make(w);
+      const target = tensor([0.5, 0.25]);
+      for (let i = 0; i < 400; i++) {
+        optimizer.zeroGrad();
+        w.sub(target).pow(2).sum().backward();
+        optimizer.step();
+      }
+      const [a, b] = numbers(w);
+      expect(Math.abs(a - 0.5)).toBeLessThan(0.02);
+      expect(Math.abs(b - 0.25)).toBeLessThan(0.02);
+    }
+  });
+});
+
+describe('zeroGrad', () => {
+  test('drops gradients, or fills them with zeros', () => {
+    const w = param([1, 2], [3, 4]);
+    const optimizer = new optim.SGD([w], { lr: 1 });
+    const seen = w.grad;
+    optimizer.zeroGrad({ setToNone: false });
+    expect(w.grad).toBe(seen);
+    expect(w.grad?.toArray()).toEqual([0, 0]);
+    optimizer.zeroGrad();
+    expect(w.grad).toBeNull();
+  });
+
+  test('gives the memory of gradients nobody has looked at to the next pass', () => {
+    const w = zeros([4096], { requiresGrad: true });
+    const optimizer = new optim.SGD([w], { lr: 1 });
+    mul(w, 2).sum().backward();
+    const before = pooledBytes();
+    optimizer.zeroGrad();
+    expect(pooledBytes() - before).toBeGreaterThanOrEqual(4 * 4096);
+  });
+});
+
+describe('groups', () => {
+  test('have options of their own and take the rest from the optimizer', () => {
+    const [a, b] = [param([1], [1]), param([1], [1])];
+    const optimizer = new optim.SGD([{ params: [a] }, { params: b, lr: 0.5, weightDecay: 1 }], { lr: 0.25 });
+    expect(optimizer.paramGroups.map((g) => [g.lr, g.weightDecay, g.momentum])).toEqual([
+      [0.25, 0, 0],
+      [0.5, 1, 0],
+    ]);
+    optimizer.step();
+    expect([a.item(), b.item()]).toEqual([0.75, 0]);
+  });
+
+  test('can be added, and changed between steps', () => {
+    const [a, b] = [param([1], [1]), param([1], [1])];
+    const optimizer = new optim.SGD([a], { lr: 0.25 });
+    optimizer.addParamGroup({ params: [b], lr: 0.5 });
+    optimizer.paramGroups[0].lr = 1;
+    optimizer.step();
+    expect([a.item(), b.item()]).toEqual([0, 0.5]);
+  });
+
+  test('take any iterable, as module.parameters() gives', () => {
+    const list = [param([1], [1]), param([2], [1])];
+    function* parameters(): Generator<Tensor> {
+      yield* list;
+    }
+    new optim.SGD(parameters(), { lr: 1 }).step();
+    expect(list.map((p) => p.item())).toEqual([0, 1]);
+  });
+});
+
+describe('refusals', () => {
+  const w = (): Tensor => param([1]);
+
+  test.each([
+    ['SGD', 'lr', NaN, () => new optim.SGD([w()], { lr: NaN })],
+    ['SGD', 'lr', -1, () => new optim.SGD([w()], { lr: -1 })],
+    ['SGD', 'lr', Infinity, () => new optim.SGD([w()], { lr: Infinity })],
+    ['SGD', 'momentum', -0.5, () => new optim.SGD([w()], { momentum: -0.5 })],
+    ['SGD', 'weightDecay', -1, () => new optim.SGD([w()], { weightDecay: -1 })],
+    ['Adam', 'lr', NaN, () => new optim.Adam([w()], { lr: NaN })],
+    ['Adam', 'eps', -1, () => new optim.Adam([w()], { eps: -1 })],
+    ['AdamW', 'weightDecay', -1, () => new optim.AdamW([w()], { weightDecay: -1 })],
+    ['RMSprop', 'alpha', -1, () => new optim.RMSprop([w()], { alpha: -1 })],
+    ['Adagrad', 'lrDecay', NaN, () => new optim.Adagrad([w()], { lrDecay: NaN })],
+  ] as const)('%s: %s %d', (name, option, value, make) => {
+    const error = thrownBy(make, RangeError);
+    expect(error.message).toBe(`${name}: ${option} must be a finite number >= 0, got ${value}`);
+  });
+
+  test('a bad option of a later group, or of one that is added', () => {
+    expect(() => new optim.SGD([{ params: [w()], lr: -2 }])).toThrow(
+      'SGD: lr must be a finite number >= 0, got -2',
+    );
+    const optimizer = new optim.SGD([w()]);
+    expect(() => optimizer.addParamGroup({ params: [w()], lr: NaN })).toThrow('SGD: lr must be');
+    expect(optimizer.paramGroups).toHaveLength(1);
+  });
+
+  test('options of the wrong type', () => {
+    const text = JSON.parse('{"lr": "0.1"}') as { lr: number };
+    expect(() => new optim.SGD([w()], text)).toThrow(new TypeError('SGD: lr must be a number, got "0.1"'));
+    expect(() => new optim.Adam([w()], { betas: [0.9, 1] })).toThrow(
+      'Adam: betas[1] must be in 0..1 without 1, got 1',
+    );
+    const pair = JSON.parse('[0.9]') as [number, number];
+    expect(() => new optim.Adam([w()], { betas: pair })).toThrow(
+      'Adam: betas must be a pair [beta1, beta2], got [0.9]',
+    );
+  });
+
+  test('nesterov without momentum, or with dampening', () => {
+    expect(() => new optim.SGD([w()], { nesterov: true })).toThrow(
+      'SGD: nesterov needs momentum > 0 and dampening 0, got momentum 0, dampening 0',
+    );
+    expect(() => new optim.SGD([w()], { nesterov: true, momentum: 0.9, dampening: 0.1 })).toThrow(RangeError);
+  });
+
+  test('no parameters, or what is none', () => {
+    expect(() => new optim.SGD([])).toThrow('SGD: params must not be empty, got no parameters');
+    expect(() => new optim.SGD(w())).toThrow(
+      'SGD: params must be a list of tensors, or of groups { params, ...options }, got Tensor (put it into an array)',
+    );
+    const mixed = [w(), JSON.parse('3') as Tensor];
+    expect(() => new optim.SGD(mixed)).toThrow(new TypeError('SGD: params[1] must be a Tensor, got 3'));
+    expect(() => new optim.SGD([add(w(), 1)])).toThrow(
+      'SGD: params[0] must be a leaf, got the result of add (optimize the tensor it was computed from, or detach() it)',
+    );
+    expect(() => new optim.SGD([ones([2], { dtype: 'int32' })])).toThrow(
+      'SGD: params[0] must be float32 or float64, got int32',
+    );
+  });
+
+  test('a parameter in two groups', () => {
+    const shared = w();
+    expect(() => new optim.SGD([{ params: [shared] }, { params: [w(), shared] }])).toThrow(
+      'SGD: params[1].params[1] must not be in another group, got a parameter that is',
+    );
+  });
+
+  test('a gradient of another dtype', () => {
+    const p = w();
+    p.grad = ones([1], { dtype: 'float64' });
+    expect(() => new optim.SGD([p]).step()).toThrow(
+      'SGD.step: grad must have the dtype of its parameter, float32, got float64',
+    );
+    expect(p.item()).toBe(1);
+  });
+});
+
+describe('saved state', () => {
+  function trained(): { params: Tensor[]; optimizer: optim.Adam } {
+    const params = [param([1, 2], [0.5, 1]), param([[3]], [[2]])];
+    const optimizer = new optim.Adam([{ params: [params[0]], lr: 0.5 }, { params: [params[1]] }], {
+      lr: 0.25,
+    });
+    optimizer.step();
+    return { params, optimizer };
+  }
+
+  test("has PyTorch's form", () => {
+    const { params, optimizer } = trained();
+    const dict = optimizer.stateDict();
+    expect(Object.keys(dict.state)).toEqual(['0', '1']);
+    expect(Object.keys(dict.state[1])).toEqual(['step', 'exp_avg', 'exp_avg_sq']);
+    expect(dict.state[0].step).toBe(1);
+    expect(dict.param_groups).toEqual([
+      {
+        lr: 0.5,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0,
+        amsgrad: false,
+        maximize: false,
+        params: [0],
+      },
+      {
+        lr: 0.25,
+        betas: [0.9, 0.999],
+        eps: 1e-8,
+        weight_decay: 0,
+        amsgrad: false,
+        maximize: false,
+        params: [1],
+      },
+    ]);
+    const sgd = new optim.SGD(params, { momentum: 0.9 });
+    expect(sgd.stateDict().state).toEqual({});
+    sgd.step();
+    expect(Object.keys(sgd.stateDict().state[0])).toEqual(['momentum_buffer']);
+  });
+
+  test('goes on as if never interrupted', () => {
+    const first = trained();
+    const copies = first.params.map((p) => tensor(p.detach(), { requiresGrad: true }));
+    const second = new optim.Adam([{ params: [copies[0]] }, { params: [copies[1]] }]);
+    second.loadStateDict(first.optimizer.stateDict());
+    expect(second.paramGroups.map((g) => g.lr)).toEqual([0.5, 0.25]);
+    for (const list of [first.params, copies]) {
+      list[0].grad = tensor([-1, 0.25]);
+      list[1].grad = tensor([[1]]);
+    }
+    first.optimizer.step();
+    second.step();
+    expect(copies.map((p) => p.toArray())).toEqual(first.params.map((p) => p.toArray()));
+    // the tensors were copied: the first optimizer's further steps do not show in the second
+    expect(second.stateDict().state[0].exp_avg).not.toBe(first.optimizer.stateDict().state[0].exp_avg);
+  });
+
+  test('takes steps saved as tensors and ignores options it does not know', () => {
+    const w = param([1, 2], [1, 1]);
+    const optimizer = new optim.Adam([w]);
+    optimizer.loadStateDict({
+      state: { 0: { step: tensor(7), exp_avg: ones([2]), exp_avg_sq: ones([2]) } },
+      param_groups: [{ lr: 0.125, foreach: null, capturable: false, params: [0] }],
+    });
+    expect(optimizer.paramGroups[0].lr).toBe(0.125);
+    expect('foreach' in optimizer.paramGroups[0]).toBe(false);
+    optimizer.step();
+    expect(optimizer.stateDict().state[0].step).toBe(8);
+  });
+
+  test('that does not fit is refused and changes nothing', () => {
+    const { optimizer } = trained();
+    const before = optimizer.stateDict();
+    const lr = optimizer.paramGroups[0].lr;
+    const one = before.param_groups[0];
+    const load = (dict: optim.OptimizerStateDict): StateDictError =>
+      thrownBy(() => optimizer.loadStateDict(dict), StateDictError);
+
+    expect(load({ state: {}, param_groups: [one] }).message).toBe(
+      'Adam.loadStateDict: param_groups must be 2 as in the optimizer, got 1',
+    );
+    expect(load({ state: {}, param_groups: [{ ...one, params: [0, 1] }, one] }).message).toBe(
+      'Adam.loadStateDict: param_groups[0].params must be 1 as in the optimizer, got 2',
+    );
+    const wrong = load({
+      state: { 0: { step: 1, exp_avg: ones([3]) } },
+      param_groups: [{ ...one, lr: 99 }, before.param_groups[1]],
+    });
+    expect(wrong.message).toBe('Adam.loadStateDict: state[0].exp_avg must have shape [2], got [3]');
+    expect(wrong.mismatched).toEqual(['state[0].exp_avg']);
+    expect(() =>
+      optimizer.loadStateDict({ state: {}, param_groups: [{ ...one, lr: -1 }, before.param_groups[1]] }),
+    ).toThrow('Adam: lr must be a finite number >= 0, got -1');
+    expect(load(JSON.parse('{}') as optim.OptimizerStateDict).message).toBe(
+      'Adam.loadStateDict: dict must be { state, param_groups }, got Object',
+    );
+
+    expect(optimizer.paramGroups[0].lr).toBe(lr);
+    expect(optimizer.stateDict().state[0].exp_avg).toBe(before.state[0].exp_avg);
+  });
+});
