@@ -136,6 +136,18 @@ export const opTable = {
   adaptiveMaxPool: { fields: adaptivePoolFields, buffers: ['x', 'y', 'index'] },
   scatterPlanes: { fields: ['planes', 'n', 'size', 'accumulate'], buffers: ['x', 'index', 'y'] },
   gatherPlanes: { fields: ['planes', 'n', 'size'], buffers: ['x', 'index', 'y'] },
+  batchNormTrain: {
+    fields: ['n', 'c', 's', 'momentum', 'eps'],
+    buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'y', 'mean', 'invstd'],
+  },
+  batchNormEval: {
+    fields: ['n', 'c', 's', 'eps'],
+    buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'y', 'mean', 'invstd'],
+  },
+  batchNormBackward: {
+    fields: ['n', 'c', 's', 'training'],
+    buffers: ['x', 'dy', 'weight', 'mean', 'invstd', 'dx', 'dweight', 'dbias'],
+  },
 } as const;
 
 export type OpName = keyof typeof opTable;

@@ -83,3 +83,4 @@ export {
   type AdaptiveSize,
 } from './adaptive-pool';
 export { maxUnpool1d, maxUnpool2d, maxUnpool3d, type MaxUnpoolOptions } from './max-unpool';
+export { batchNorm, type BatchNormOptions } from './batch-norm';

@@ -8,6 +8,7 @@
 #include "kernels/binary.inl"
 #include "kernels/conv_weight.inl"
 #include "kernels/elementwise.inl"
+#include "kernels/norm.inl"
 #include "kernels/optim.inl"
 #include "kernels/pack.inl"
 #include "kernels/pool.inl"
