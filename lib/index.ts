@@ -6,6 +6,8 @@ import './tensor/print';
 export * as data from './data';
 export * as F from './functional';
 export * from './io';
+export * as nn from './nn';
+export * as optim from './optim';
 
 export { cpuInfo, getNumThreads, setIsa, setNumThreads, type CpuInfo, type Isa } from './native';
 export * from './errors';
@@ -15,7 +17,9 @@ export { Tensor, type NestedArray } from './tensor/tensor';
 export {
   arange,
   empty,
+  emptyLike,
   full,
+  fullLike,
   ones,
   onesLike,
   tensor,
@@ -26,21 +30,29 @@ export {
 } from './tensor/create';
 export { keep, scope } from './tensor/scope';
 export { emptyCache, pooledBytes } from './tensor/storage';
-export { Generator, manualSeed, normal, rand, randn, randperm } from './random';
+export { Generator, manualSeed, normal, rand, randLike, randn, randnLike, randperm } from './random';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode';
-export { backward, type BackwardOptions } from './autograd/engine';
+export { backward, type BackwardOptions, type GradientHook } from './autograd/engine';
+export { registerHook, retainGrad, type HookHandle } from './autograd/hooks';
 export { gradcheck, type GradcheckOptions } from './autograd/gradcheck';
 export {
   abs,
   add,
+  ceil,
   clone,
+  cos,
   div,
   eq,
+  erf,
   exp,
+  expm1,
+  floor,
   ge,
   gt,
   le,
   log,
+  log1p,
+  log2,
   logicalAnd,
   lt,
   maximum,
@@ -49,17 +61,61 @@ export {
   ne,
   neg,
   pow,
+  reciprocal,
+  round,
+  rsqrt,
+  sigmoid,
+  sign,
+  sin,
   sqrt,
+  square,
   sub,
+  tanh,
+  trunc,
   where,
   type Operand,
 } from './functional/elementwise';
-export { matmul } from './functional/matmul';
-export { argmax, argmin, max, mean, min, norm, std, sum, variance } from './functional/reduction';
+export { clamp, clampMax, clampMin, type ClampOptions } from './functional/clamp';
+export { cumsum } from './functional/cumulative';
+export { amax, amin, argmax, argmin, max, min } from './functional/extreme';
+export { gather, scatter, scatterAdd } from './functional/gather';
+export { indexSelect, maskedSelect, nonzero, type Index } from './functional/indexing';
+export {
+  allClose,
+  equal,
+  isfinite,
+  isinf,
+  isnan,
+  logicalNot,
+  logicalOr,
+  logicalXor,
+  maskedFill,
+  type AllCloseOptions,
+} from './functional/logic';
+export { dot, matmul, outer } from './functional/matmul';
+export { chunk, flip, movedim, repeat, roll, split, tile } from './functional/rearrange';
+export {
+  all,
+  any,
+  logsumexp,
+  mean,
+  norm,
+  prod,
+  std,
+  sum,
+  variance,
+  type Dims,
+  type NormOptions,
+  type ReduceOptions,
+  type ValuesAndIndices,
+  type VarianceOptions,
+} from './functional/reduction';
+export { argsort, sort, topk, type SortOptions, type TopkOptions } from './functional/sort';
 export {
   cat,
   expand,
   flatten,
+  narrow,
   permute,
   reshape,
   Slice,

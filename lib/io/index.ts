@@ -1,0 +1,2 @@
+/** Files of tensors. */
+export { loadSafetensors, saveSafetensors, type LoadedSafetensors } from './state-dict';

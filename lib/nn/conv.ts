@@ -1,0 +1,209 @@
+/** Convolution layers. The functions, with output sizes, are in `functional/conv.ts`. */
+import { ArgumentRangeError, describe } from '../errors';
+import {
+  conv1d,
+  conv2d,
+  conv3d,
+  convTranspose1d,
+  convTranspose2d,
+  convTranspose3d,
+  type ConvOptions,
+  type ConvTransposeOptions,
+} from '../functional/conv';
+import { integer, sizeOf, sizeTuple, type Size } from '../shape';
+import { Tensor } from '../tensor/tensor';
+import { uniform_ } from './init';
+import { Module } from './module';
+import { Parameter } from './parameter';
+
+interface LayerOptions {
+  /** Learn an additive bias per output channel. Default true. */
+  readonly bias?: boolean;
+}
+
+/** An options object that also holds the kernel: `new Conv2d(1, 6, { kernelSize: 5, padding: 2 })`. */
+type WithKernel<Options> = Options & { readonly kernelSize: Size };
+
+export type ConvLayerOptions = ConvOptions & LayerOptions;
+export type ConvTransposeLayerOptions = ConvTransposeOptions & LayerOptions;
+
+function isOptions<Options>(kernel: Size | WithKernel<Options>): kernel is WithKernel<Options> {
+  return typeof kernel === 'object' && !Array.isArray(kernel);
+}
+
+/**
+ * What all convolution layers share. Weights and bias start uniform within +-1/sqrt(fan in), the fan in being the
+ * channels and kernel cells of one weight row.
+ */
+abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOptions> extends Module {
+  /** [outChannels, inChannels / groups, ...kernel], or [inChannels, outChannels / groups, ...kernel] if transposed */
+  weight: Parameter;
+  /** [outChannels] */
+  bias: Parameter | null;
+  readonly kernelSize: readonly number[];
+  readonly options: Options;
+
+  constructor(
+    rank: number,
+    transposed: boolean,
+    readonly inChannels: number,
+    readonly outChannels: number,
+    kernel: Size | WithKernel<Options>,
+    options: Options | undefined,
+  ) {
+    super();
+    const op = this.constructor.name;
+    integer(op, 'inChannels', inChannels, 1);
+    integer(op, 'outChannels', outChannels, 1);
+    this.options = isOptions(kernel) ? kernel : (options ?? ({} as Options));
+    this.kernelSize = sizeTuple(op, 'kernelSize', isOptions(kernel) ? kernel.kernelSize : kernel, rank, 1);
+    const groups = integer(op, 'groups', this.options.groups ?? 1, 1);
+    for (const [argument, channels] of Object.entries({ inChannels, outChannels })) {
+      if (channels % groups !== 0) {
+        const expected = `must be divisible by groups ${groups}`;
+        throw new ArgumentRangeError({ op, argument, expected, received: describe(channels) });
+      }
+    }
+    const [first, second] = transposed ? [inChannels, outChannels] : [outChannels, inChannels];
+    const shape = [first, second / groups, ...this.kernelSize];
+    const bound = 1 / Math.sqrt(sizeOf(shape.slice(1)));
+    const fresh = (size: readonly number[]): Parameter =>
+      new Parameter(uniform_(Tensor.empty(size, 'float32'), -bound, bound));
+    this.weight = fresh(shape);
+    this.bias = this.options.bias === false ? null : fresh([outChannels]);
+  }
+
+  protected override extraRepr(): string {
+    const text = (v: unknown): string => (Array.isArray(v) ? `[${v.join(', ')}]` : String(v));
+    const shown = Object.entries({ stride: 1, ...this.options })
+      .filter(([name]) => name !== 'kernelSize' && name !== 'bias')
+      .map(([name, value]) => `${name}=${text(value)}`);
+    const bias = this.bias === null ? ['bias=false'] : [];
+    return [
+      `${this.inChannels}, ${this.outChannels}`,
+      `kernelSize=${text(this.kernelSize)}`,
+      ...shown,
+      ...bias,
+    ].join(', ');
+  }
+}
+
+/**
+ * Cross-correlation of sequences with learnt kernels.
+ *
+ * **Shape**: [n, inChannels, l] or [inChannels, l] -> [n, outChannels, lOut] or [outChannels, lOut] with
+ * lOut = floor((l + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
+ */
+export class Conv1d extends ConvLayer<ConvLayerOptions> {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
+  constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
+    super(1, false, a, b, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return conv1d(input, this.weight, this.bias, this.options);
+  }
+}
+
+/**
+ * Cross-correlation of images with learnt kernels.
+ *
+ * **Shape**: [n, inChannels, h, w] or [inChannels, h, w] -> hOut and wOut as in {@link Conv1d}
+ *
+ * @example
+ * const conv = new nn.Conv2d(1, 6, 5, { padding: 2 });
+ * conv.forward(randn([32, 1, 28, 28])).shape; // [32, 6, 28, 28]
+ */
+export class Conv2d extends ConvLayer<ConvLayerOptions> {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
+  constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
+    super(2, false, a, b, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return conv2d(input, this.weight, this.bias, this.options);
+  }
+}
+
+/**
+ * Cross-correlation of volumes with learnt kernels.
+ *
+ * **Shape**: [n, inChannels, d, h, w] or [inChannels, d, h, w] -> sizes as in {@link Conv1d}
+ */
+export class Conv3d extends ConvLayer<ConvLayerOptions> {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
+  constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
+    super(3, false, a, b, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return conv3d(input, this.weight, this.bias, this.options);
+  }
+}
+
+/**
+ * Transposed convolution of sequences: the map that the input gradient of {@link Conv1d} is.
+ *
+ * **Shape**: [n, inChannels, l] or [inChannels, l] ->
+ * lOut = (l - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1
+ */
+export class ConvTranspose1d extends ConvLayer<ConvTransposeLayerOptions> {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
+  constructor(
+    a: number,
+    b: number,
+    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
+    options?: ConvTransposeLayerOptions,
+  ) {
+    super(1, true, a, b, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return convTranspose1d(input, this.weight, this.bias, this.options);
+  }
+}
+
+/**
+ * Transposed convolution of images, sizes as in {@link ConvTranspose1d}.
+ *
+ * @example
+ * new nn.ConvTranspose2d(8, 4, 2, { stride: 2 }).forward(randn([1, 8, 7, 7])).shape; // [1, 4, 14, 14]
+ */
+export class ConvTranspose2d extends ConvLayer<ConvTransposeLayerOptions> {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
+  constructor(
+    a: number,
+    b: number,
+    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
+    options?: ConvTransposeLayerOptions,
+  ) {
+    super(2, true, a, b, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return convTranspose2d(input, this.weight, this.bias, this.options);
+  }
+}
+
+/** Transposed convolution of volumes, sizes as in {@link ConvTranspose1d}. */
+export class ConvTranspose3d extends ConvLayer<ConvTransposeLayerOptions> {
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
+  constructor(
+    a: number,
+    b: number,
+    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
+    options?: ConvTransposeLayerOptions,
+  ) {
+    super(3, true, a, b, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return convTranspose3d(input, this.weight, this.bias, this.options);
+  }
+}

@@ -1,0 +1,93 @@
+import { linear } from '../functional/matmul';
+import { flatten, reshape } from '../functional/views';
+import { integer } from '../shape';
+import { Tensor } from '../tensor/tensor';
+import { uniform_ } from './init';
+import { Module } from './module';
+import { Parameter } from './parameter';
+
+export interface LinearOptions {
+  /** Learn an additive bias. Default true. */
+  readonly bias?: boolean;
+}
+
+/**
+ * y = x W^T + b over the last dimension. Weights and bias start uniform within +-1/sqrt(inFeatures).
+ *
+ * **Shape**: [..., inFeatures] -> [..., outFeatures]
+ *
+ * @example
+ * const layer = new nn.Linear(256, 120);
+ * layer.forward(randn([32, 256])).shape; // [32, 120]
+ */
+export class Linear extends Module {
+  /** [outFeatures, inFeatures] */
+  weight: Parameter;
+  /** [outFeatures] */
+  bias: Parameter | null;
+
+  constructor(
+    readonly inFeatures: number,
+    readonly outFeatures: number,
+    options: LinearOptions = {},
+  ) {
+    super();
+    integer('Linear', 'inFeatures', inFeatures, 1);
+    integer('Linear', 'outFeatures', outFeatures, 1);
+    const bound = 1 / Math.sqrt(inFeatures);
+    this.weight = new Parameter(uniform_(Tensor.empty([outFeatures, inFeatures], 'float32'), -bound, bound));
+    this.bias =
+      options.bias === false
+        ? null
+        : new Parameter(uniform_(Tensor.empty([outFeatures], 'float32'), -bound, bound));
+  }
+
+  override forward(input: Tensor): Tensor {
+    return linear(input, this.weight, this.bias);
+  }
+
+  protected override extraRepr(): string {
+    return `inFeatures=${this.inFeatures}, outFeatures=${this.outFeatures}, bias=${this.bias !== null}`;
+  }
+}
+
+/** Returns its input: a placeholder. */
+export class Identity extends Module {
+  override forward(input: Tensor): Tensor {
+    return input;
+  }
+}
+
+/**
+ * Merges dimensions startDim (1) to endDim (-1).
+ *
+ * **Shape**: [n, c, h, w] -> [n, c*h*w]
+ */
+export class Flatten extends Module {
+  constructor(
+    readonly startDim = 1,
+    readonly endDim = -1,
+  ) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    return flatten(input, this.startDim, this.endDim);
+  }
+}
+
+/** Splits dimension `dim` into `sizes`, one of which may be -1. */
+export class Unflatten extends Module {
+  constructor(
+    readonly dim: number,
+    readonly sizes: readonly number[],
+  ) {
+    super();
+  }
+
+  override forward(input: Tensor): Tensor {
+    const d = this.dim < 0 ? this.dim + input.ndim : this.dim;
+    integer('Unflatten', 'dim', d, 0, input.ndim - 1);
+    return reshape(input, [...input.shape.slice(0, d), ...this.sizes, ...input.shape.slice(d + 1)]);
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * The base of all layers and networks.
+ *
+ * Registration is by plain fields: a field that holds a Parameter is a parameter, one that holds a Module is a child;
+ * null and everything else is ignored, so is what hides in `#private` fields. Tensors that are state without being
+ * learnt are announced with `registerBuffer`. Paths and state keys are PyTorch's: field names in snake_case joined by
+ * dots ("0.weight", "bn1.running_mean").
+ */
+import { StateDictError, describe } from '../errors';
+import { noGrad } from '../autograd/grad-mode';
+import type { DType } from '../dtype';
+import { formatShape, sameShape } from '../shape';
+import { cloneElements, copyElements } from '../tensor/copy';
+import { Tensor } from '../tensor/tensor';
+import { Parameter } from './parameter';
+
+/** State by PyTorch key. */
+export type StateDict = Map<string, Tensor>;
+
+export interface LoadStateDictOptions {
+  /** Refuse missing and unexpected keys (default). Shapes must fit in any case. */
+  readonly strict?: boolean;
+}
+
+/** Keys that did not match in a non-strict load. */
+export interface LoadReport {
+  readonly missingKeys: readonly string[];
+  readonly unexpectedKeys: readonly string[];
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
+}
+
+export abstract class Module {
+  /** Training (true) or evaluation (false): batch norm and dropout look at it. */
+  training = true;
+  private readonly bufferFields = new Map<string, boolean>();
+
+  /** Computes the output. */
+  abstract forward(input: Tensor, ...others: Tensor[]): Tensor;
+
+  /**
+   * Marks the field `name` as state that is saved and loaded but not learnt.
+   * @param persistent false keeps it out of `stateDict`
+   */
+  protected registerBuffer(name: string, persistent = true): void {
+    this.bufferFields.set(name, persistent);
+    const value = this.field(name);
+    if (value instanceof Tensor) value.storage.keep();
+  }
+
+  private field(name: string): unknown {
+    return Object.getOwnPropertyDescriptor(this, name)?.value;
+  }
+
+  /** Direct children by name. Containers override it. */
+  *namedChildren(): IterableIterator<[string, Module]> {
+    const seen = new Set<Module>();
+    for (const [name, value] of Object.entries(this)) {
+      if (value instanceof Module && !seen.has(value)) {
+        seen.add(value);
+        yield [snakeCase(name), value];
+      }
+    }
+  }
+
+  /** Direct children. */
+  *children(): IterableIterator<Module> {
+    for (const [, child] of this.namedChildren()) yield child;
+  }
+
+  /** This module and all below it with their paths, each once, parents first. */
+  *namedModules(prefix = '', seen = new Set<Module>()): IterableIterator<[string, Module]> {
+    if (seen.has(this)) return;
+    seen.add(this);
+    yield [prefix, this];
+    for (const [name, child] of this.namedChildren()) {
+      yield* child.namedModules(prefix === '' ? name : `${prefix}.${name}`, seen);
+    }
+  }
+
+  /** This module and all below it, each once. */
+  *modules(): IterableIterator<Module> {
+    for (const [, module] of this.namedModules()) yield module;
+  }
+
+  private *ownParameters(): IterableIterator<[string, Parameter]> {
+    for (const [name, value] of Object.entries(this)) {
+      if (value instanceof Parameter) yield [snakeCase(name), value];
+    }
+  }
+
+  private *ownBuffers(persistentOnly: boolean): IterableIterator<[string, Tensor]> {
+    for (const [name, persistent] of this.bufferFields) {
+      const value = this.field(name);
+      if (value instanceof Tensor && (persistent || !persistentOnly)) yield [snakeCase(name), value];
+    }
+  }
+
+  /** All parameters with their paths, shared ones once. */
+  *namedParameters(): IterableIterator<[string, Parameter]> {
+    const seen = new Set<Tensor>();
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, parameter] of module.ownParameters()) {
+        if (seen.has(parameter)) continue;
+        seen.add(parameter);
+        yield [path === '' ? name : `${path}.${name}`, parameter];
+      }
+    }
+  }
+
+  /** All parameters, shared ones once. */
+  parameters(): Parameter[] {
+    return [...this.namedParameters()].map(([, p]) => p);
+  }
+
+  /** All buffers with their paths. */
+  *namedBuffers(): IterableIterator<[string, Tensor]> {
+    for (const [path, module] of this.namedModules()) {
+      for (const [name, buffer] of module.ownBuffers(false))
+        yield [path === '' ? name : `${path}.${name}`, buffer];
+    }
+  }
+
+  /** All buffers. */
+  buffers(): Tensor[] {
+    return [...this.namedBuffers()].map(([, b]) => b);
+  }
+
+  /** Calls `fn` on every module below and then on this one; returns the module. */
+  apply(fn: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(fn);
+    fn(this);
+    return this;
+  }
+
+  /** Training mode, or evaluation mode with `false`, for this module and all below. */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  /** Evaluation mode: batch norm uses its running statistics, dropout does nothing. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Drops the gradients of all parameters. */
+  zeroGrad(): void {
+    for (const p of this.parameters()) p.clearGrad();
+  }
+
+  /** Switches gradients of all parameters on or off. */
+  requiresGrad_(value = true): this {
+    for (const p of this.parameters()) p.requiresGrad_(value);
+    return this;
+  }
+
+  /** Number of parameter elements. */
+  numParameters(): number {
+    return this.parameters().reduce((n, p) => n + p.numel, 0);
+  }
+
+  /** Converts floating parameters and buffers to another float type, in place of the fields. */
+  to(dtype: DType): this {
+    for (const module of this.modules()) {
+      for (const [name, value] of Object.entries(module)) {
+        if (!(value instanceof Tensor) || (value.dtype !== 'float32' && value.dtype !== 'float64')) continue;
+        if (!(value instanceof Parameter) && !module.bufferFields.has(name)) continue;
+        const converted = cloneElements(value.detach(), dtype);
+        converted.storage.keep();
+        const replacement =
+          value instanceof Parameter ? new Parameter(converted, value.requiresGrad) : converted;
+        Object.defineProperty(module, name, {
+          value: replacement,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
+      }
+    }
+    return this;
+  }
+
+  /**
+   * Parameters and persistent buffers by PyTorch key. The tensors share memory with the module: clone them to keep
+   * what they hold now.
+   */
+  stateDict(): StateDict {
+    const state: StateDict = new Map();
+    for (const [path, module] of this.namedModules('', new Set())) {
+      const put = (name: string, t: Tensor): void => {
+        const key = path === '' ? name : `${path}.${name}`;
+        if (state.has(key))
+          throw new Error(`stateDict: two fields of ${path || 'the module'} map to the key ${key}`);
+        state.set(key, t.detach());
+      };
+      for (const [name, p] of module.ownParameters()) put(name, p);
+      for (const [name, b] of module.ownBuffers(true)) put(name, b);
+    }
+    return state;
+  }
+
+  /**
+   * Copies values into parameters and buffers. Nothing is changed unless everything fits.
+   *
+   * @throws StateDictError that lists missing, unexpected and wrong-shaped keys
+   */
+  loadStateDict(state: ReadonlyMap<string, Tensor>, options: LoadStateDictOptions = {}): LoadReport {
+    const own = this.stateDict();
+    const missing = [...own.keys()].filter((k) => !state.has(k));
+    const unexpected = [...state.keys()].filter((k) => !own.has(k));
+    const mismatched: string[] = [];
+    for (const [key, target] of own) {
+      const source = state.get(key);
+      if (source !== undefined && !sameShape(source.shape, target.shape)) {
+        mismatched.push(`${key}: ${formatShape(source.shape)} instead of ${formatShape(target.shape)}`);
+      }
+    }
+    const strict = options.strict ?? true;
+    if (mismatched.length > 0 || (strict && (missing.length > 0 || unexpected.length > 0))) {
+      const part = (label: string, keys: readonly string[]): string =>
+        keys.length === 0
+          ? ''
+          : `${label} ${describe(keys.slice(0, 10))}${keys.length > 10 ? ` and ${keys.length - 10} more` : ''}`;
+      throw new StateDictError(
+        {
+          op: 'loadStateDict',
+          argument: 'state',
+          expected: `must fit ${this.constructor.name}`,
+          received: [
+            part('missing', missing),
+            part('unexpected', unexpected),
+            part('wrong shape', mismatched),
+          ]
+            .filter((s) => s !== '')
+            .join('; '),
+        },
+        missing,
+        unexpected,
+        mismatched,
+      );
+    }
+    noGrad(() => {
+      for (const [key, target] of own) {
+        const source = state.get(key);
+        if (source === undefined) continue;
+        copyElements(source.detach(), target);
+        target.storage.version++;
+      }
+    });
+    return { missingKeys: missing, unexpectedKeys: unexpected };
+  }
+
+  /** Options shown in the printed tree. */
+  protected extraRepr(): string {
+    return '';
+  }
+
+  /** The tree of modules, as PyTorch prints it. */
+  toString(): string {
+    const lines = [...this.namedChildren()].map(
+      ([name, child]) => `  (${name}): ${child.toString().replaceAll('\n', '\n  ')}`,
+    );
+    const title = `${this.constructor.name}(${this.extraRepr()}`;
+    return lines.length === 0 ? `${title})` : `${title}\n${lines.join('\n')}\n)`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}

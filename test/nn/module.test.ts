@@ -1,0 +1,216 @@
+import { describe, expect, test } from '@jest/globals';
+import { nn, noGrad, ones, randn, scope, StateDictError, tensor, zeros, type Tensor } from '../../lib';
+
+class Scale extends nn.Module {
+  gamma = new nn.Parameter(ones([1]));
+  nothing: nn.Parameter | null = null;
+  inner = new nn.Linear(2, 3);
+  bn1 = new nn.BatchNorm1d(3);
+  owner: { model: nn.Module } | null = null;
+  plain = zeros([7]);
+
+  override forward(x: Tensor): Tensor {
+    return this.bn1.forward(this.inner.forward(x)).mul(this.gamma);
+  }
+}
+
+describe('registration by fields', () => {
+  test('parameters, children and buffers, with PyTorch paths', () => {
+    const m = new Scale();
+    m.owner = { model: m }; // a cycle through a plain object is ignored
+    expect([...m.namedParameters()].map(([n]) => n)).toEqual([
+      'gamma',
+      'inner.weight',
+      'inner.bias',
+      'bn1.weight',
+      'bn1.bias',
+    ]);
+    expect([...m.namedBuffers()].map(([n]) => n)).toEqual([
+      'bn1.running_mean',
+      'bn1.running_var',
+      'bn1.num_batches_tracked',
+    ]);
+    expect([...m.namedModules()].map(([n]) => n)).toEqual(['', 'inner', 'bn1']);
+    expect([...m.stateDict().keys()]).toEqual([
+      'gamma',
+      'inner.weight',
+      'inner.bias',
+      'bn1.weight',
+      'bn1.bias',
+      'bn1.running_mean',
+      'bn1.running_var',
+      'bn1.num_batches_tracked',
+    ]);
+    expect(m.numParameters()).toBe(1 + 6 + 3 + 3 + 3);
+  });
+
+  test('fields set later are found, shared modules count once', () => {
+    const m = new Scale();
+    m.nothing = new nn.Parameter(zeros([4]));
+    expect([...m.namedParameters()].map(([n]) => n)).toContain('nothing');
+    const layer = new nn.Linear(2, 2);
+    const twice = new nn.Sequential(layer, new nn.ReLU(), layer);
+    expect(twice.parameters()).toHaveLength(2);
+  });
+
+  test('train, eval and apply reach everything', () => {
+    const m = new nn.Sequential(new Scale(), new nn.Dropout());
+    m.eval();
+    expect([...m.modules()].every((x) => !x.training)).toBe(true);
+    m.train();
+    expect([...m.modules()].every((x) => x.training)).toBe(true);
+    const seen: string[] = [];
+    m.apply((x) => seen.push(x.constructor.name));
+    expect(seen).toEqual(['Linear', 'BatchNorm1d', 'Scale', 'Dropout', 'Sequential']);
+  });
+});
+
+describe('Sequential', () => {
+  test('is typed by position, iterable and nestable', () => {
+    const net = new nn.Sequential(new nn.Linear(4, 3), new nn.Sequential(new nn.ReLU(), new nn.Linear(3, 2)));
+    expect(net.get(0).weight.shape).toEqual([3, 4]);
+    expect(net.get(1).get(1).bias?.shape).toEqual([2]);
+    expect(net.length).toBe(2);
+    expect([...net].map((l) => l.constructor.name)).toEqual(['Linear', 'Sequential']);
+    expect([...net.namedParameters()].map(([n]) => n)).toEqual([
+      '0.weight',
+      '0.bias',
+      '1.1.weight',
+      '1.1.bias',
+    ]);
+    expect(net.forward(randn([5, 4])).shape).toEqual([5, 2]);
+    expect(() => net.get(2)).toThrow('Sequential.get: index must be in -2..1, got 2');
+    expect(() => new nn.Sequential(3 as never)).toThrow('Sequential: layers[0] must be a Module, got 3');
+  });
+
+  test('prints as a tree', () => {
+    const net = new nn.Sequential(
+      new nn.Conv2d(1, 6, 5, { padding: 2 }),
+      new nn.Sequential(new nn.Sigmoid()),
+    );
+    expect(String(net)).toBe(
+      [
+        'Sequential(',
+        '  (0): Conv2d(1, 6, kernelSize=[5, 5], stride=1, padding=2)',
+        '  (1): Sequential(',
+        '    (0): Sigmoid()',
+        '  )',
+        ')',
+      ].join('\n'),
+    );
+  });
+});
+
+describe('state', () => {
+  test('round trip through a dictionary', () => {
+    const a = new Scale();
+    noGrad(() => a.forward(randn([8, 2])));
+    const b = new Scale();
+    b.loadStateDict(a.stateDict());
+    for (const [key, value] of a.stateDict())
+      expect(b.stateDict().get(key)?.toArray()).toEqual(value.toArray());
+    expect(b.bn1.numBatchesTracked?.item()).toBe(1);
+  });
+
+  test('lists missing, unexpected and wrong-shaped keys, and changes nothing', () => {
+    const m = new nn.Linear(2, 3);
+    const before = m.weight.toArray();
+    const state = new Map([
+      ['weight', zeros([3, 3])],
+      ['extra', zeros([1])],
+    ]);
+    expect(() => m.loadStateDict(state)).toThrow(StateDictError);
+    expect(() => m.loadStateDict(state)).toThrow(
+      'loadStateDict: state must fit Linear, got missing ["bias"]; unexpected ["extra"]; wrong shape ["weight: [3, 3] instead of [3, 2]"]',
+    );
+    try {
+      m.loadStateDict(state);
+    } catch (error) {
+      expect(error).toMatchObject({ missing: ['bias'], unexpected: ['extra'] });
+    }
+    expect(m.weight.toArray()).toEqual(before);
+  });
+
+  test('non-strict loading reports what did not match', () => {
+    const m = new nn.Linear(2, 3);
+    const report = m.loadStateDict(new Map([['weight', ones([3, 2])]]), { strict: false });
+    expect(report).toEqual({ missingKeys: ['bias'], unexpectedKeys: [] });
+    expect(m.weight.sum().item()).toBe(6);
+  });
+
+  test('to(dtype) converts parameters and float buffers', () => {
+    const m = new Scale().to('float64');
+    expect(m.inner.weight.dtype).toBe('float64');
+    expect(m.inner.weight.requiresGrad).toBe(true);
+    expect(m.bn1.runningMean?.dtype).toBe('float64');
+    expect(m.bn1.numBatchesTracked?.dtype).toBe('int32');
+    expect(m.forward(randn([4, 2], { dtype: 'float64' })).dtype).toBe('float64');
+  });
+
+  test('parameters and buffers made inside a scope survive it', () => {
+    const m = scope(() => new nn.Sequential(new Scale()));
+    expect(m.forward(randn([4, 2])).shape).toEqual([4, 3]);
+  });
+});
+
+describe('initial values', () => {
+  test('book G19: Xavier bounds of LeNet', () => {
+    const bound = (shape: number[]): number => {
+      const values = nn.init.xavierUniform_(zeros(shape)).toTypedArray();
+      return values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+    };
+    for (const [shape, expected] of [
+      [[6, 1, 5, 5], 0.185164],
+      [[16, 6, 5, 5], 0.104447],
+      [[120, 400], 0.107417],
+      [[84, 120], 0.171499],
+      [[10, 84], 0.252646],
+    ] as const) {
+      const largest = bound([...shape]);
+      expect(largest).toBeLessThanOrEqual(expected + 1e-6);
+      expect(largest).toBeGreaterThan(expected * 0.9);
+    }
+  });
+
+  test('layers start within 1/sqrt(fan in)', () => {
+    const m = new nn.Linear(100, 50);
+    const largest = m.weight.toTypedArray().reduce((a, v) => Math.max(a, Math.abs(v)), 0);
+    expect(largest).toBeLessThanOrEqual(0.1);
+    expect(largest).toBeGreaterThan(0.09);
+    expect(() => nn.init.xavierUniform_(zeros([3]))).toThrow(
+      'xavierUniform_: tensor must have at least two dimensions to have fans, got [3]',
+    );
+  });
+});
+
+describe('bad arguments', () => {
+  test.each<[string, () => unknown, string]>([
+    ['inFeatures', () => new nn.Linear(0, 1), 'Linear: inFeatures must be an integer >= 1, got 0'],
+    ['p', () => new nn.Dropout(1.5), 'Dropout: p must be in 0..1, got 1.5'],
+    ['eps', () => new nn.BatchNorm2d(3, { eps: -1 }), 'BatchNorm2d: eps must be finite and >= 0, got -1'],
+    [
+      'momentum',
+      () => new nn.BatchNorm2d(3, { momentum: 1.1 }),
+      'BatchNorm2d: momentum must be in 0..1 or null, got 1.1',
+    ],
+    [
+      'rank',
+      () => new nn.BatchNorm2d(3).forward(ones([2, 3])),
+      'BatchNorm2d: input must be 4-D, got 2-D [2, 3]',
+    ],
+    [
+      'channels',
+      () => new nn.BatchNorm1d(3).forward(ones([2, 4])),
+      'BatchNorm1d: input must have 3 channels, got [2, 4]',
+    ],
+    ['kernel', () => new nn.Conv2d(1, 1, [3]), 'Conv2d: kernelSize must be a number or [number, number]'],
+    [
+      'groups',
+      () => new nn.Conv2d(4, 6, 3, { groups: 3 }),
+      'Conv2d: inChannels must be divisible by groups 3, got 4',
+    ],
+    ['features', () => new nn.Linear(3, 2).forward(tensor([[1, 2]])), 'linear: input must have 3 features'],
+  ])('%s', (_, act, message) => {
+    expect(act).toThrow(message);
+  });
+});
