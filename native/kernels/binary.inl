@@ -100,18 +100,21 @@ template <class T, class Fn>
 void map_compare(int64_t n, const T* a, int64_t a_step, const T* b, int64_t b_step, uint8_t* y) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
-  for (int64_t i = 0; i < n; i += kW) {
-    const int64_t m = n - i < kW ? n - i : kW;
-    const V av = a_step == 0 ? V::set1(a[0]) : V::load_n(a + i, m);
-    const V bv = b_step == 0 ? V::set1(b[0]) : V::load_n(b + i, m);
-    const typename V::Mask result = Fn::apply(av, bv);
-    if (m == kW) {
-      store_mask(result, y + i);
-    } else {
-      uint8_t bytes[kW];
-      store_mask(result, bytes);
-      for (int64_t q = 0; q < m; q++) y[i + q] = bytes[q];
-    }
+  if (n <= 0) return;
+  const V a0 = V::set1(a[0]);
+  const V b0 = V::set1(b[0]);
+  int64_t i = 0;
+  for (; i + kW <= n; i += kW) {
+    const V av = a_step == 0 ? a0 : V::load(a + i);
+    const V bv = b_step == 0 ? b0 : V::load(b + i);
+    store_mask(Fn::apply(av, bv), y + i);
+  }
+  if (i < n) {
+    const V av = a_step == 0 ? a0 : V::load_n(a + i, n - i);
+    const V bv = b_step == 0 ? b0 : V::load_n(b + i, n - i);
+    uint8_t bytes[kW];
+    store_mask(Fn::apply(av, bv), bytes);
+    for (int64_t q = 0; i + q < n; q++) y[i + q] = bytes[q];
   }
 }
 

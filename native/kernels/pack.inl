@@ -3,6 +3,17 @@
 // A panel is [k][panel_width] with `width` columns of data and zeros from width to panel_width:
 // for the a side panel_width is usually gemm_mr, for the b side it must be gemm_nr.
 
+// Stores the first `room` lanes of one row of a panel that ends at `end`. A row narrower than a
+// vector may spill into the next one, which is written later: cheaper than a masked store.
+template <class T>
+LAMINAE_INLINE void store_panel_row(Vec<T> v, T* to, int64_t room, bool may_spill, const T* end) {
+  if (room == Vec<T>::kWidth || (may_spill && end - to >= Vec<T>::kWidth)) {
+    v.store(to);
+  } else {
+    v.store_n(to, room);
+  }
+}
+
 // panel[p][i] = src[p][i], src [k][ld], i < width.
 template <class T>
 void pack_panel(int64_t k, int64_t width, const T* src, int64_t ld, T* panel, int64_t panel_width) {
@@ -18,12 +29,14 @@ void pack_panel(int64_t k, int64_t width, const T* src, int64_t ld, T* panel, in
     }
     return;
   }
+  const T* end = panel + k * panel_width;
+  const bool single = panel_width <= kW;
   for (int64_t p = 0; p < k; p++) {
     const T* from = src + p * ld;
     for (int64_t i = 0; i < panel_width; i += kW) {
       const int64_t valid = width - i < 0 ? 0 : width - i < kW ? width - i : kW;
       const int64_t room = panel_width - i < kW ? panel_width - i : kW;
-      V::load_n(from + (valid > 0 ? i : 0), valid).store_n(panel + i, room);
+      store_panel_row(V::load_n(from + (valid > 0 ? i : 0), valid), panel + i, room, single, end);
     }
     panel += panel_width;
   }
@@ -51,6 +64,8 @@ void pack_panel_transposed(int64_t k, int64_t width, const T* src, int64_t ld, T
                            int64_t panel_width) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
+  const T* end = panel + k * panel_width;
+  const bool single = panel_width <= kW;
   for (int64_t i = 0; i < panel_width; i += kW) {
     const int64_t rows = width - i < 0 ? 0 : width - i < kW ? width - i : kW;
     const int64_t room = panel_width - i < kW ? panel_width - i : kW;
@@ -59,12 +74,8 @@ void pack_panel_transposed(int64_t k, int64_t width, const T* src, int64_t ld, T
       V block[kW];
       load_transposed(rows, cols, rows > 0 ? src + i * ld + p : src, ld, block);
       T* to = panel + p * panel_width + i;
-      if (room == kW && cols == kW) {
-        LAMINAE_UNROLL for (int q = 0; q < kW; q++) block[q].store(to + q * panel_width);
-      } else {
-        LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
-          if (q < cols) block[q].store_n(to + q * panel_width, room);
-        }
+      LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
+        if (q < cols) store_panel_row(block[q], to + q * panel_width, room, single, end);
       }
     }
   }

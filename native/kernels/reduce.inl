@@ -119,42 +119,77 @@ struct min_order {
   static LAMINAE_INLINE bool better(T a, T b) { return a < b; }
 };
 
-// Finds the best value of each block in vectors, then its position only in the block that has it.
+// Best of x[0, n), n >= 1, and whether a NaN was among them (then the value means nothing). Four
+// accumulators hide the latency of comparing and blending.
 template <class T, class Order>
-LAMINAE_INLINE T best_with_index(int64_t n, const T* x, int64_t* index) {
+LAMINAE_INLINE T best_of_block(int64_t n, const T* x, bool* has_nan) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
+  const V first = V::set1(x[0]);
+  V best[4] = {first, first, first, first};
+  typename V::Mask nan = unordered(first, first);
+  int64_t i = 0;
+  for (; i + 4 * kW <= n; i += 4 * kW) {
+    const V a = V::load(x + i);
+    const V b = V::load(x + i + kW);
+    const V c = V::load(x + i + 2 * kW);
+    const V d = V::load(x + i + 3 * kW);
+    nan = nan | (unordered(a, b) | unordered(c, d));
+    best[0] = Order::best(a, best[0]);
+    best[1] = Order::best(b, best[1]);
+    best[2] = Order::best(c, best[2]);
+    best[3] = Order::best(d, best[3]);
+  }
+  for (; i < n; i += kW) {
+    const int64_t m = n - i < kW ? n - i : kW;
+    V a = first;  // lanes beyond the end repeat the first element
+    if (m == kW) {
+      a = V::load(x + i);
+    } else {
+      T lanes[kW];
+      first.store(lanes);
+      for (int64_t q = 0; q < m; q++) lanes[q] = x[i + q];
+      a = V::load(lanes);
+    }
+    nan = nan | unordered(a, a);
+    best[0] = Order::best(a, best[0]);
+  }
+  *has_nan = any(nan);
+  return Order::reduce(Order::best(Order::best(best[0], best[1]), Order::best(best[2], best[3])));
+}
+
+// The first i with x[i] == value; there must be one.
+template <class T>
+LAMINAE_INLINE int64_t find_first(const T* x, int64_t n, T value) {
+  using V = Vec<T>;
+  const V v = V::set1(value);
+  int64_t i = 0;
+  while (i + V::kWidth <= n && !any(eq(V::load(x + i), v))) i += V::kWidth;
+  while (x[i] != value) i++;
+  return i;
+}
+
+// Finds the best value of each block, then its position only in the block that has it.
+template <class T, class Order>
+LAMINAE_INLINE T best_with_index(int64_t n, const T* x, int64_t* index) {
   T best = x[0];
   int64_t best_start = 0;
   for (int64_t start = 0; start < n; start += kReduceBlock) {
-    const int64_t end = n - start < kReduceBlock ? n : start + kReduceBlock;
-    V v = V::set1(x[start]);
-    typename V::Mask nan = unordered(v, v);
-    int64_t i = start;
-    for (; i + kW <= end; i += kW) {
-      const V a = V::load(x + i);
-      nan = nan | unordered(a, a);
-      v = Order::best(a, v);
-    }
-    for (; i < end; i++) {
-      const V a = V::set1(x[i]);
-      nan = nan | unordered(a, a);
-      v = Order::best(a, v);
-    }
-    if (any(nan)) {
-      for (i = start; x[i] == x[i]; i++) {
-      }
+    const int64_t count = n - start < kReduceBlock ? n - start : kReduceBlock;
+    bool has_nan = false;
+    const T block_best = best_of_block<T, Order>(count, x + start, &has_nan);
+    if (has_nan) {
+      int64_t i = start;
+      while (x[i] == x[i]) i++;
       if (index != nullptr) *index = i;
       return x[i];
     }
-    const T block_best = Order::reduce(v);
     if (Order::better(block_best, best)) {
       best = block_best;
       best_start = start;
     }
   }
-  int64_t i = best_start;
-  while (x[i] != best) i++;
+  const int64_t i = best_start + find_first(x + best_start, n - best_start, best);
   if (index != nullptr) *index = i;
   return x[i];
 }

@@ -40,6 +40,16 @@ LAMINAE_PLAIN_COMPARE(<=)
 LAMINAE_PLAIN_COMPARE(==)
 #undef LAMINAE_PLAIN_COMPARE
 template <class T, class I, int N>
+LAMINAE_INLINE PlainLanes<T, I, N> operator>>(PlainLanes<T, I, N> a, int by) {
+  for (int i = 0; i < N; i++) a.at[i] >>= by;
+  return a;
+}
+template <class T, class I, int N>
+LAMINAE_INLINE PlainLanes<T, I, N> operator<<(PlainLanes<T, I, N> a, int by) {
+  for (int i = 0; i < N; i++) a.at[i] = static_cast<T>(static_cast<uint32_t>(a.at[i]) << by);
+  return a;
+}
+template <class T, class I, int N>
 LAMINAE_INLINE PlainLanes<T, I, N> operator~(PlainLanes<T, I, N> a) {
   for (int i = 0; i < N; i++) a.at[i] = ~a.at[i];
   return a;
@@ -124,6 +134,7 @@ struct Vec {
     return r;
   }
   static LAMINAE_INLINE Vec load_n(const T* p, int64_t n) {
+    if (n >= kWidth) return load(p);
     Vec r = zero();
     for (int i = 0; i < kWidth; i++) {
       if (i < n) r.v[i] = p[i];
@@ -136,6 +147,7 @@ struct Vec {
   }
   LAMINAE_INLINE void store(T* p) const { memcpy(p, &v, sizeof(v)); }
   LAMINAE_INLINE void store_n(T* p, int64_t n) const {
+    if (n >= kWidth) return store(p);
     for (int i = 0; i < kWidth; i++) {
       if (i < n) p[i] = v[i];
     }
@@ -325,27 +337,28 @@ LAMINAE_INLINE void transpose(Vec<float> (&r)[4]) {
   interleave(b, d, r[2], r[3]);
 }
 
+LAMINAE_INLINE Lanes<float>::Ints all_lanes_int(int32_t s) {
+  const Lanes<float>::Ints r = {s, s, s, s};
+  return r;
+}
+
 // 2^n may lie outside the normal range (denormal results), so it is applied as two factors.
 LAMINAE_INLINE Vec<float> scale_by_pow2(Vec<float> a, Vec<float> n) {
   // n + 1.5 * 2^23 has the integer n in its low bits.
   const Vec<float> shift = Vec<float>::set1(12582912.0f);
   const Vec<float>::Ints i = to_bits(n + shift) - to_bits(shift);
-  Vec<float>::Ints f1, f2;
-  for (int l = 0; l < 4; l++) {
-    const int32_t half = i[l] >> 1;
-    f1[l] = static_cast<int32_t>(static_cast<uint32_t>(half + 127) << 23);
-    f2[l] = static_cast<int32_t>(static_cast<uint32_t>(i[l] - half + 127) << 23);
-  }
-  return a * from_bits<float>(f1) * from_bits<float>(f2);
+  const Vec<float>::Ints half = i >> 1;
+  const Vec<float>::Ints bias = all_lanes_int(127);
+  const Vec<float> f1 = from_bits<float>((half + bias) << 23);
+  const Vec<float> f2 = from_bits<float>((i - half + bias) << 23);
+  return a * f1 * f2;
 }
 LAMINAE_INLINE Vec<float> exponent(Vec<float> a) {
-  const Vec<float>::Ints bits = to_bits(a);
-  Vec<float> r;
-  for (int l = 0; l < 4; l++) r.v[l] = static_cast<float>((bits[l] >> 23) - 127);
-  return r;
+  // The biased exponent in the low bits of 2^23 is the number 2^23 + that exponent.
+  const Vec<float> shift = Vec<float>::set1(8388608.0f);
+  const Vec<float>::Ints biased = (to_bits(a) >> 23) | to_bits(shift);
+  return from_bits<float>(biased) - (shift + Vec<float>::set1(127.0f));
 }
 LAMINAE_INLINE Vec<float> mantissa(Vec<float> a) {
-  Vec<float>::Ints mask;
-  for (int l = 0; l < 4; l++) mask[l] = 0x007fffff;
-  return from_bits<float>((to_bits(a) & mask) | set1_bits(1.0f));
+  return from_bits<float>((to_bits(a) & all_lanes_int(0x007fffff)) | set1_bits(1.0f));
 }
