@@ -41,6 +41,14 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count);
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count);
 
+// Multiply-adds worth a thread of their own.
+constexpr int64_t kConvGrain = 500000;
+
+// The weights of all groups in tiles of `tile` rows: [groups][tiles][depth][tile]. Rows beyond the
+// last are not written.
+template <class T>
+void pack_tap_weights(const TapSum& s, const T* w, int64_t tile, T* packed);
+
 // ---- the algorithms, one file each ----
 
 // conv_gemm.cc
@@ -56,6 +64,8 @@ template <class T>
 bool tap_sum_lanes_applies(const TapSum& s);
 template <class T>
 void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+
+// conv_lanes_weight.cc
 template <class T>
 bool weight_gradient_lanes_applies(const ConvShape& s);
 template <class T>

@@ -59,6 +59,15 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
+// The terms of an output of conv_lanes: channels x planes x lines x taps, with the distance of
+// neighbours in x and in the packed weights, in elements.
+struct LanesWindow {
+  int64_t channels, x_channel, w_channel;
+  int64_t planes, x_plane, w_plane;
+  int64_t lines, x_line, w_line;
+  int64_t taps, x_tap, w_tap;
+};
+
 // Largest tile of kernel lines and of taps of a line that conv_weight_taps takes.
 constexpr int kConvWeightRows = 8;
 constexpr int kConvWeightTaps = 5;

@@ -6,6 +6,7 @@
 #include "kernels/activation.inl"
 #include "kernels/bench.inl"
 #include "kernels/binary.inl"
+#include "kernels/conv_lanes.inl"
 #include "kernels/conv_weight.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/norm.inl"

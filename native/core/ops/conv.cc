@@ -156,6 +156,7 @@ void run_tap_sum(TapSum t, int64_t forced, const Call& call, const T* x, const T
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
   static const TapSumAlgorithm<T> kList[] = {
+      {"lanes", tap_sum_lanes_applies<T>, tap_sum_lanes<T>},
       {"gemm", always<TapSum>, tap_sum_gemm<T>},
       {"reference", always<TapSum>, tap_sum_reference<T>},
   };
@@ -166,6 +167,7 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
   static const WeightGradientAlgorithm<T> kList[] = {
+      {"lanes", weight_gradient_lanes_applies<T>, weight_gradient_lanes<T>},
       {"taps", always<ConvShape>, weight_gradient_taps<T>},
       {"reference", always<ConvShape>, weight_gradient_reference<T>},
   };

@@ -19,48 +19,8 @@ namespace laminae {
 
 namespace {
 
-// Multiply-adds worth a thread of their own.
-constexpr int64_t kGrain = 500000;
-
 int64_t grain_of(int64_t work_per_item) {
-  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work_per_item));
-}
-
-// The weights of one tile of rows as [depth][tile].
-template <class T>
-void pack_weights(const TapSum& s, const T* w, int64_t row, int64_t rows, int64_t tile, T* panel) {
-  const KernelTable<T>& kernel = kernels<T>();
-  const int64_t size = s.kernel_size();
-  if (!s.transposed) {
-    const int64_t depth = s.channels * size;  // all taps take part, in order
-    kernel.pack_panel_transposed(depth, rows, w + row * depth, depth, panel, tile);
-    return;
-  }
-  // [channels][rows][kernel] -> [channels][taps][tile]: per channel a transposition, of the taps
-  // that take part.
-  Scratch scratch;
-  T* all = scratch.get<T>(size * tile);
-  const bool every_tap = s.tap_count() == size;
-  for (int64_t c = 0; c < s.channels; ++c) {
-    const T* from = w + (c * s.rows + row) * size;
-    if (every_tap) {
-      kernel.transpose(rows, size, from, size, panel, tile);
-      panel += size * tile;
-      continue;
-    }
-    kernel.transpose(rows, size, from, size, all, tile);
-    for (int64_t t0 = 0; t0 < s.taps[0].count; ++t0) {
-      for (int64_t t1 = 0; t1 < s.taps[1].count; ++t1) {
-        const int64_t k0 = s.taps[0].first + t0 * s.taps[0].every;
-        const int64_t k1 = s.taps[1].first + t1 * s.taps[1].every;
-        for (int64_t t2 = 0; t2 < s.taps[2].count; ++t2, panel += tile) {
-          const int64_t k2 = s.taps[2].first + t2 * s.taps[2].every;
-          std::memcpy(panel, all + ((k0 * s.kernel[1] + k1) * s.kernel[2] + k2) * tile,
-                      static_cast<size_t>(rows) * sizeof(T));
-        }
-      }
-    }
-  }
+  return std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work_per_item));
 }
 
 // Some columns next to each other that are stored to one stretch of y.
@@ -172,13 +132,7 @@ void tap_sum_gemm(const TapSum& s, const T* x, const T* w, const T* bias, T* y) 
   const int64_t panels = (columns + nr - 1) / nr;
   Scratch scratch;
   T* weights = scratch.get<T>(s.groups * tiles * tile * depth);
-  parallel_for(s.groups * tiles, grain_of(4 * tile * depth), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t row = i % tiles * tile;
-      pack_weights(s, w + i / tiles * s.rows * s.channels * s.kernel_size(), row,
-                   std::min(tile, s.rows - row), tile, weights + i * tile * depth);
-    }
-  });
+  pack_tap_weights(s, w, tile, weights);
 
   // Multiplies one panel of one group with row tiles [first, last).
   auto multiply = [&](const Panel& panel, const T* packed, int64_t group, int64_t first,

@@ -1,0 +1,208 @@
+// A TapSum with images in lanes, for few channels and many images.
+//
+// A group of vec_width images is transposed to [channel][line][column][image] once, with zeros
+// beside each line as far as taps reach (lines beyond the edge are left out of the sum instead).
+// Then every output pixel of the group is a plain sum of products of vectors and weights, of any
+// stride and dilation and without waste at the ends of lines. A tile of rows and pixels is summed
+// in registers; some lines of results are gathered and transposed back into y.
+//
+// Against the panels of conv_gemm.cc, which lose when there are few rows to share a panel: see
+// applies.
+#include <algorithm>
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/kernels.h"
+#include "core/parallel.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+namespace {
+
+constexpr int64_t kStripElements = 1 << 17;   // 512 KiB of floats
+constexpr int64_t kBufferElements = 1 << 13;  // results waiting to be transposed: 32 KiB
+
+// Columns of the strip: positions [low, high) of a line of x.
+struct Columns {
+  int64_t low, high;
+  int64_t count() const { return high - low; }
+};
+
+Columns strip_columns(const TapSum& s) {
+  const TapDim& t = s.taps[2];
+  Columns c{0, s.x_size[2]};
+  if (t.count == 0) return c;
+  const int64_t last = t.offset + (t.count - 1) * t.step;
+  c.low = std::min(c.low, std::min(t.offset, last));
+  c.high = std::max(c.high, (s.grid[2] - 1) * s.stride[2] + std::max(t.offset, last) + 1);
+  return c;
+}
+
+int64_t strip_size(const TapSum& s, int64_t width) {
+  return s.channels * s.x_size[0] * s.x_size[1] * strip_columns(s).count() * width;
+}
+
+// Taps [first, first + count) of one dimension.
+struct TapRange {
+  int64_t first, count;
+};
+
+// Those that lie inside x for some grid position in [g, last].
+TapRange inside(const TapSum& s, int d, int64_t g, int64_t last) {
+  const TapDim& t = s.taps[d];
+  auto reads = [&](int64_t tap) {
+    const int64_t shift = t.offset + tap * t.step;
+    return last * s.stride[d] + shift >= 0 && g * s.stride[d] + shift < s.x_size[d];
+  };
+  TapRange r{0, t.count};
+  while (r.count > 0 && !reads(r.first)) ++r.first, --r.count;
+  while (r.count > 0 && !reads(r.first + r.count - 1)) --r.count;
+  return r;
+}
+
+// Images [image, image + lanes) of one group, as [channel][line][column][width].
+template <class T>
+void fill_strip(const TapSum& s, const Columns& columns, const T* x, int64_t lanes, int64_t width,
+                T* strip) {
+  const int64_t ld = s.groups * s.channels * s.x_plane();
+  const int64_t lines = s.channels * s.x_size[0] * s.x_size[1];
+  if (columns.low == 0 && columns.high == s.x_size[2]) {
+    kernels<T>().transpose(lanes, lines * s.x_size[2], x, ld, strip, width);
+    return;
+  }
+  const int64_t before = -columns.low * width;
+  const int64_t after = (columns.high - s.x_size[2]) * width;
+  const int64_t line = s.x_size[2] * width;
+  for (int64_t i = 0; i < lines; ++i) {
+    std::fill(strip, strip + before, T{0});
+    kernels<T>().transpose(lanes, s.x_size[2], x + i * s.x_size[2], ld, strip + before, width);
+    std::fill(strip + before + line, strip + before + line + after, T{0});
+    strip += before + line + after;
+  }
+}
+
+// What the lines of one group of images need.
+template <class T>
+struct LanesJob {
+  const TapSum& s;
+  int64_t width, lanes, tile;
+  Columns columns;
+  const T* strip;
+  const T* weights;  // of the group, packed in tiles
+  const T* bias;     // of the group, or nullptr
+  T* y;              // of the group, in the first image
+};
+
+// One line of outputs of one tile of rows, to out [rows][out_row] of vectors.
+template <class T>
+void sum_line(const LanesJob<T>& job, int64_t g0, int64_t g1, int64_t row, int64_t rows, T* out,
+              int64_t out_row) {
+  const TapSum& s = job.s;
+  const int64_t line = job.columns.count() * job.width;
+  const TapRange r0 = inside(s, 0, g0, g0);
+  const TapRange r1 = inside(s, 1, g1, g1);
+  LanesWindow window;
+  window.channels = s.channels;
+  window.x_channel = s.x_size[0] * s.x_size[1] * line;
+  window.w_channel = s.tap_count() * job.tile;
+  window.planes = r0.count;
+  window.x_plane = s.taps[0].step * s.x_size[1] * line;
+  window.w_plane = s.taps[1].count * s.taps[2].count * job.tile;
+  window.lines = r1.count;
+  window.x_line = s.taps[1].step * line;
+  window.w_line = s.taps[2].count * job.tile;
+  window.x_tap = s.taps[2].step * job.width;
+  window.w_tap = job.tile;
+  const int64_t p0 = g0 * s.stride[0] + s.taps[0].offset + r0.first * s.taps[0].step;
+  const int64_t p1 = g1 * s.stride[1] + s.taps[1].offset + r1.first * s.taps[1].step;
+  const bool empty = r0.count == 0 || r1.count == 0;
+  const T* x = job.strip + (empty ? 0 : (p0 * s.x_size[1] + p1) * line);
+  const T* w = job.weights + row * s.depth() + r0.first * window.w_plane + r1.first * window.w_line;
+  const int64_t pixels = balanced_tile(s.grid[2], kernels<T>().lanes_pixels);
+  for (int64_t g = 0; g < s.grid[2]; g += pixels) {
+    const int64_t count = std::min(pixels, s.grid[2] - g);
+    const TapRange r2 = inside(s, 2, g, g + count - 1);
+    window.taps = empty ? 0 : r2.count;
+    const int64_t p2 = g * s.stride[2] + s.taps[2].offset + r2.first * s.taps[2].step;
+    const int64_t at = window.taps == 0 ? 0 : (p2 - job.columns.low) * job.width;
+    kernels<T>().conv_lanes(rows, count, window, x + at, s.stride[2] * job.width,
+                            w + r2.first * job.tile, job.bias == nullptr ? nullptr : job.bias + row,
+                            out + g * job.width, out_row);
+  }
+}
+
+// Lines [first, last) of outputs, all rows; lines are numbered through planes.
+template <class T>
+void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t block, T* buffer) {
+  const TapSum& s = job.s;
+  const int64_t y_image = s.groups * s.rows * s.y_plane();
+  for (int64_t start = first; start < last; start += block) {
+    const int64_t lines = std::min(block, last - start);
+    const int64_t pixels = lines * s.grid[2];
+    for (int64_t row = 0; row < s.rows; row += job.tile) {
+      const int64_t rows = std::min(job.tile, s.rows - row);
+      for (int64_t l = 0; l < lines; ++l) {
+        sum_line(job, (start + l) / s.grid[1], (start + l) % s.grid[1], row, rows,
+                 buffer + l * s.grid[2] * job.width, pixels * job.width);
+      }
+      for (int64_t i = 0; i < rows; ++i) {
+        kernels<T>().transpose(pixels, job.lanes, buffer + i * pixels * job.width, job.width,
+                               job.y + (row + i) * s.y_plane() + start * s.grid[2], y_image);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+bool tap_sum_lanes_applies(const TapSum& s) {
+  const int64_t width = kernels<T>().vec_width;
+  return s.dense() && s.n >= width && strip_size(s, width) <= kStripElements;
+}
+
+template <class T>
+void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t width = kernel.vec_width;
+  const int64_t tile = balanced_tile(s.rows, kernel.lanes_rows);
+  const int64_t tiles = (s.rows + tile - 1) / tile;
+  const int64_t image_groups = (s.n + width - 1) / width;
+  const int64_t lines = s.grid[0] * s.grid[1];
+  const int64_t block =
+      std::min(lines, std::max<int64_t>(1, kBufferElements / (tile * s.grid[2] * width)));
+  Scratch scratch;
+  T* weights = scratch.get<T>(s.groups * tiles * tile * s.depth());
+  pack_tap_weights(s, w, tile, weights);
+  const Columns columns = strip_columns(s);
+  parallel_chunks(image_groups * s.groups, [&](int64_t item) {
+    const int64_t group = item % s.groups;
+    const int64_t image = item / s.groups * width;
+    const int64_t lanes = std::min(width, s.n - image);
+    Scratch own;
+    T* strip = own.get<T>(strip_size(s, width));
+    T* buffer = own.get<T>(tile * block * s.grid[2] * width);
+    if (lanes < width) std::fill(strip, strip + strip_size(s, width), T{0});
+    fill_strip(s, columns, x + (image * s.groups + group) * s.channels * s.x_plane(), lanes, width,
+               strip);
+    const LanesJob<T> job{s,
+                          width,
+                          lanes,
+                          tile,
+                          columns,
+                          strip,
+                          weights + group * tiles * tile * s.depth(),
+                          bias == nullptr ? nullptr : bias + group * s.rows,
+                          y + (image * s.groups + group) * s.rows * s.y_plane()};
+    sum_lines(job, 0, lines, block, buffer);
+  });
+}
+
+template bool tap_sum_lanes_applies<float>(const TapSum&);
+template bool tap_sum_lanes_applies<double>(const TapSum&);
+template void tap_sum_lanes<float>(const TapSum&, const float*, const float*, const float*, float*);
+template void tap_sum_lanes<double>(const TapSum&, const double*, const double*, const double*,
+                                    double*);
+
+}  // namespace laminae

@@ -1,0 +1,164 @@
+// Convolution with images in lanes: every element is a vector that holds one pixel of kWidth
+// images, so nothing is expanded, shifted or wasted whatever the width of the maps. For few
+// channels and many images.
+
+// 32 vector registers, or 16: what GemmTile was chosen for tells.
+template <class T>
+constexpr int kVectorRegisters = GemmTile<T>::kMr* GemmTile<T>::kNr / Vec<T>::kWidth > 16 ? 32 : 16;
+
+// A tile of R x C accumulators, C vectors and one more operand fit.
+template <class T, int R, int C>
+constexpr bool kLanesTileFits = R* C + C + 1 <= kVectorRegisters<T>;
+
+// y[i][v] = bias[i] + sum over c, a, b, j of  w(c, a, b, j)[i] x[v * x_pixel + c * channel + ...],
+// R rows, P pixels; see LanesWindow for the strides.
+template <class T, int R, int P>
+void conv_lanes_fixed(const LanesWindow& s, const T* x, int64_t x_pixel, const T* w, const T* bias,
+                      T* y, int64_t y_row) {
+  using V = Vec<T>;
+  V acc[R][P];
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v] = V::zero();
+  }
+  for (int64_t c = 0; c < s.channels; c++) {
+    for (int64_t a = 0; a < s.planes; a++) {
+      const T* line_x = x + c * s.x_channel + a * s.x_plane;
+      const T* line_w = w + c * s.w_channel + a * s.w_plane;
+      for (int64_t b = 0; b < s.lines; b++) {
+        const T* at[P];
+        LAMINAE_UNROLL for (int v = 0; v < P; v++) at[v] = line_x + v * x_pixel;
+        const T* wj = line_w;
+        for (int64_t j = 0; j < s.taps; j++) {
+          V xv[P];
+          LAMINAE_UNROLL for (int v = 0; v < P; v++) {
+            xv[v] = V::load(at[v]);
+            at[v] += s.x_tap;
+          }
+          LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+            const V wv = V::set1(wj[i]);
+            LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v] = fma(wv, xv[v], acc[i][v]);
+          }
+          wj += s.w_tap;
+        }
+        line_x += s.x_line;
+        line_w += s.w_line;
+      }
+    }
+  }
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    if (bias != nullptr) {
+      const V b = V::set1(bias[i]);
+      LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v] = acc[i][v] + b;
+    }
+    LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v].store(y + i * y_row + v * V::kWidth);
+  }
+}
+
+// Largest tile of conv_lanes.
+template <class T>
+struct LanesTile {
+  static constexpr int kRows = kLanesTileFits<T, 6, 4> ? 6 : 4;
+  static constexpr int kPixels = kLanesTileFits<T, 6, 4> ? 4 : 3;
+  static constexpr int kWeightRows = kLanesTileFits<T, 6, 4> ? 6 : 4;
+  static constexpr int kWeightTaps = 5;
+};
+
+// Finds the instance by counting rows, then pixels down.
+template <class T, int R, int P>
+LAMINAE_INLINE void conv_lanes_dispatch(int64_t rows, int64_t pixels, const LanesWindow& s,
+                                        const T* x, int64_t x_pixel, const T* w, const T* bias,
+                                        T* y, int64_t y_row) {
+  if (rows == R && pixels == P) {
+    conv_lanes_fixed<T, R, P>(s, x, x_pixel, w, bias, y, y_row);
+  } else if (rows < R) {
+    if constexpr (R > 1) {
+      conv_lanes_dispatch<T, R - 1, P>(rows, pixels, s, x, x_pixel, w, bias, y, y_row);
+    }
+  } else {
+    if constexpr (P > 1) {
+      conv_lanes_dispatch<T, R, P - 1>(rows, pixels, s, x, x_pixel, w, bias, y, y_row);
+    }
+  }
+}
+
+// y [rows][y_row], pixels of a row next to each other: 1 <= rows <= lanes_rows, 1 <= pixels <=
+// lanes_pixels. Terms are added in the order of the loops, the bias last.
+template <class T>
+void conv_lanes(int64_t rows, int64_t pixels, const LanesWindow& s, const T* x, int64_t x_pixel,
+                const T* w, const T* bias, T* y, int64_t y_row) {
+  conv_lanes_dispatch<T, LanesTile<T>::kRows, LanesTile<T>::kPixels>(rows, pixels, s, x, x_pixel, w,
+                                                                     bias, y, y_row);
+}
+
+// acc[i][j] += sum over lines l and pixels q of  dy[i][l, q] x[l * x_line + q * x_pixel + j *
+// x_tap]
+template <class T, int R, int K>
+void conv_lanes_weight_fixed(int64_t lines, int64_t pixels, const T* x, int64_t x_line,
+                             int64_t x_pixel, int64_t x_tap, const T* dy, int64_t dy_row, T* acc,
+                             int64_t acc_row) {
+  using V = Vec<T>;
+  constexpr int kW = V::kWidth;
+  V sum[R][K];
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j] = V::load(acc + i * acc_row + j * kW);
+  }
+  for (int64_t l = 0; l < lines; l++) {
+    const T* at[K];
+    LAMINAE_UNROLL for (int j = 0; j < K; j++) at[j] = x + l * x_line + j * x_tap;
+    for (int64_t q = 0; q < pixels; q++) {
+      V xv[K];
+      LAMINAE_UNROLL for (int j = 0; j < K; j++) {
+        xv[j] = V::load(at[j]);
+        at[j] += x_pixel;
+      }
+      LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+        const V d = V::load(dy + i * dy_row);
+        LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j] = fma(d, xv[j], sum[i][j]);
+      }
+      dy += kW;
+    }
+  }
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j].store(acc + i * acc_row + j * kW);
+  }
+}
+
+template <class T, int R, int K>
+LAMINAE_INLINE void conv_lanes_weight_dispatch(int64_t rows, int64_t taps, int64_t lines,
+                                               int64_t pixels, const T* x, int64_t x_line,
+                                               int64_t x_pixel, int64_t x_tap, const T* dy,
+                                               int64_t dy_row, T* acc, int64_t acc_row) {
+  if (rows == R && taps == K) {
+    if constexpr (kLanesTileFits<T, R, K>) {
+      conv_lanes_weight_fixed<T, R, K>(lines, pixels, x, x_line, x_pixel, x_tap, dy, dy_row, acc,
+                                       acc_row);
+    }
+  } else if (rows < R) {
+    if constexpr (R > 1) {
+      conv_lanes_weight_dispatch<T, R - 1, K>(rows, taps, lines, pixels, x, x_line, x_pixel, x_tap,
+                                              dy, dy_row, acc, acc_row);
+    }
+  } else {
+    if constexpr (K > 1) {
+      conv_lanes_weight_dispatch<T, R, K - 1>(rows, taps, lines, pixels, x, x_line, x_pixel, x_tap,
+                                              dy, dy_row, acc, acc_row);
+    }
+  }
+}
+
+// Largest number of rows for `taps` taps (<= lanes_weight_taps) in one tile of conv_lanes_weight.
+template <class T>
+int64_t conv_lanes_weight_rows(int64_t taps) {
+  const int64_t rows = (kVectorRegisters<T> - 1 - taps) / taps;
+  return rows < LanesTile<T>::kWeightRows ? rows : LanesTile<T>::kWeightRows;
+}
+
+// acc [rows][acc_row] of vectors, dy [rows][dy_row] with its lines * pixels vectors next to each
+// other.
+template <class T>
+void conv_lanes_weight(int64_t rows, int64_t taps, int64_t lines, int64_t pixels, const T* x,
+                       int64_t x_line, int64_t x_pixel, int64_t x_tap, const T* dy, int64_t dy_row,
+                       T* acc, int64_t acc_row) {
+  conv_lanes_weight_dispatch<T, LanesTile<T>::kWeightRows, LanesTile<T>::kWeightTaps>(
+      rows, taps, lines, pixels, x, x_line, x_pixel, x_tap, dy, dy_row, acc, acc_row);
+}
