@@ -3,13 +3,14 @@ import { needsGrad, record } from '../autograd/engine';
 import { noGrad } from '../autograd/grad-mode';
 import { ArgumentRangeError } from '../errors';
 import { formatShape, real, sameShape } from '../shape';
+import { contiguousElements } from '../tensor/copy';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { logSigmoid } from './activation';
-import { castTo } from './broadcast';
+import { castTo, reduceMiddle } from './broadcast';
 import { expectDTypeOf, expectFloating, expectShape, oneOf } from './checks';
 import { abs, add, div, eq, exp, log, log1p, lt, maximum, mul, neg, square, sub, where } from './elementwise';
 import { checkReduction, reduced, type Reduction, type ReductionOption } from './loss-reduction';
-import { max, min, sum } from './reduction';
+import { sum } from './reduction';
 
 export { crossEntropy, nllLoss, type CrossEntropyOptions, type NllLossOptions } from './cross-entropy';
 export type { Reduction, ReductionOption } from './loss-reduction';
@@ -163,7 +164,9 @@ export function binaryCrossEntropy(
 const smallestVariance = Math.fround(1e-12);
 
 function expectProbabilities(op: string, input: Tensor): void {
-  const [low, high] = [min(input).item(), max(input).item()];
+  const x = contiguousElements(input);
+  const extreme = (fn: 'min' | 'max'): number => reduceMiddle(fn, x, 1, x.numel, 1, []).item();
+  const [low, high] = [extreme('min'), extreme('max')];
   if (low >= 0 && high <= 1) return;
   throw new ArgumentRangeError({
     op,

@@ -1,10 +1,10 @@
 /** Limits on gradients, between `backward()` and `step()`. */
 import { noGrad } from '../autograd/grad-mode';
 import { ArgumentTypeError, LaminaeError, describe } from '../errors';
+import { reduceMiddle, type ReduceFn } from '../functional/broadcast';
 import { abs, maximum, minimum, mul, pow } from '../functional/elementwise';
-import { max, norm, sum } from '../functional/reduction';
 import { real } from '../shape';
-import { copyElements } from '../tensor/copy';
+import { contiguousElements, copyElements } from '../tensor/copy';
 import { tensor } from '../tensor/create';
 import { Tensor } from '../tensor/tensor';
 
@@ -30,12 +30,15 @@ function replace(grad: Tensor, value: Tensor): void {
   grad.storage.version++;
 }
 
+function total(fn: ReduceFn, t: Tensor): number {
+  return reduceMiddle(fn, contiguousElements(t), 1, t.numel, 1, []).item();
+}
+
 function normOf(grad: Tensor, p: number): number {
   if (grad.numel === 0) return 0;
   const g = grad.detach();
-  if (p === Infinity) return max(abs(g)).item();
-  if (p === 2) return norm(g).item();
-  return sum(pow(abs(g), p)).item() ** (1 / p);
+  if (p === Infinity) return total('max', abs(g));
+  return p === 2 ? Math.sqrt(total('sumOfSquares', g)) : total('sum', pow(abs(g), p)) ** (1 / p);
 }
 
 export interface ClipGradNormOptions {
@@ -69,19 +72,18 @@ export function clipGradNorm_(
   const dtype = grads[0]?.dtype ?? 'float32';
   return noGrad(() => {
     const norms = grads.map((g) => normOf(g, p));
-    const total =
-      p === Infinity ? Math.max(0, ...norms) : norms.reduce((all, n) => all + n ** p, 0) ** (1 / p);
-    if (options.errorIfNonfinite === true && !Number.isFinite(total)) {
+    const all = p === Infinity ? Math.max(0, ...norms) : norms.reduce((sum, n) => sum + n ** p, 0) ** (1 / p);
+    if (options.errorIfNonfinite === true && !Number.isFinite(all)) {
       throw new LaminaeError('ERR_OUT_OF_RANGE', {
         op,
         argument: `norm of ${grads.length} gradients`,
         expected: 'must be finite',
-        received: String(total),
+        received: String(all),
       });
     }
-    const factor = Math.min(1, maxNorm / (total + 1e-6));
+    const factor = Math.min(1, maxNorm / (all + 1e-6));
     if (!(factor >= 1)) for (const g of grads) replace(g, mul(g.detach(), factor));
-    return tensor(total, { dtype });
+    return tensor(all, { dtype });
   });
 }
 
