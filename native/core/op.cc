@@ -116,7 +116,13 @@ void* Call::checked(int index, DType dtype, int64_t extent) const {
   return b.data;
 }
 
-int64_t checked_product(const int64_t* sizes, int count) {
+int checked_rank(int64_t rank) {
+  if (rank < 0 || rank > kMaxRank) throw OpError("rank " + std::to_string(rank) + " is not in 0..8");
+  return static_cast<int>(rank);
+}
+
+int64_t checked_product(const int64_t* sizes, int64_t count) {
+  checked_rank(count);
   int64_t product = 1;
   bool empty = false;
   for (int i = 0; i < count; ++i) {
@@ -132,8 +138,7 @@ int64_t checked_product(const int64_t* sizes, int count) {
 }
 
 int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* strides) {
-  if (rank < 0 || rank > kMaxRank) throw OpError("rank " + std::to_string(rank) + " exceeds 8");
-  if (checked_product(shape, static_cast<int>(rank)) == 0) return 0;
+  if (checked_product(shape, rank) == 0) return 0;
   int64_t last = 0;
   for (int64_t i = 0; i < rank; ++i) {
     if (strides[i] < 0) throw OpError("negative stride");

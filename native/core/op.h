@@ -117,15 +117,19 @@ void dispatch_all(DType dtype, F&& fn) {
   }
 }
 
-// Product of non-negative sizes; throws OpError when one is negative or the product exceeds 2^53.
-int64_t checked_product(const int64_t* sizes, int count);
+constexpr int kMaxRank = 8;
+
+// Product of at most kMaxRank non-negative sizes; throws OpError when there are more, one is negative or the product
+// exceeds 2^53.
+int64_t checked_product(const int64_t* sizes, int64_t count);
 template <class... Sizes>
 int64_t volume(Sizes... sizes) {
   const int64_t list[] = {static_cast<int64_t>(sizes)...};
   return checked_product(list, sizeof...(sizes));
 }
 
-constexpr int kMaxRank = 8;
+// `rank` as a count of dimensions; throws OpError outside 0..kMaxRank.
+int checked_rank(int64_t rank);
 
 // One past the last element that a strided walk over `shape` touches (0 for an empty shape product).
 int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* strides);

@@ -1,13 +1,8 @@
 // copy: y[i...] = x[i...] over one shape with any strides, converting between element types; fill.
-//
-// Conversions follow C++ (truncation towards zero) where the target can hold the value; float to integer conversions
-// out of range saturate, NaN becomes 0, so that no input is undefined behaviour.
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <type_traits>
 
-#include "core/kernels.h"
+#include "core/convert.h"
 #include "core/op.h"
 #include "core/ops/strided.h"
 #include "core/parallel.h"
@@ -16,25 +11,11 @@ namespace laminae {
 
 namespace {
 
-template <class To, class From>
-To convert(From v) {
-  if constexpr (std::is_floating_point<From>::value && std::is_integral<To>::value) {
-    if (std::isnan(v)) return 0;
-    constexpr double kLow = static_cast<double>(std::numeric_limits<To>::min());
-    constexpr double kHigh = static_cast<double>(std::numeric_limits<To>::max());
-    const double d = static_cast<double>(v);
-    return d <= kLow ? std::numeric_limits<To>::min()
-                     : d >= kHigh ? std::numeric_limits<To>::max() : static_cast<To>(d);
-  } else {
-    return static_cast<To>(v);
-  }
-}
-
 template <class From, class To>
 void copy_row(int64_t n, const From* x, int64_t x_step, To* y, int64_t y_step) {
   if constexpr (std::is_same<From, To>::value) {
     if (x_step == 1 && y_step == 1) {
-      std::memcpy(y, x, static_cast<size_t>(n) * sizeof(To));
+      std::memmove(y, x, static_cast<size_t>(n) * sizeof(To));  // views of one tensor may overlap
       return;
     }
   }
@@ -59,7 +40,7 @@ template <class From, class To>
 void copy_typed(const copy_desc& d, Call& call) {
   const From* x = call.in<From>(copy_buf::x, strided_extent(d.rank, d.shape, d.x_strides));
   To* y = call.out<To>(copy_buf::y, strided_extent(d.rank, d.shape, d.y_strides));
-  if (checked_product(d.shape, static_cast<int>(d.rank)) == 0) return;
+  if (checked_product(d.shape, d.rank) == 0) return;
   const StridedWalk<2> walk(d.rank, d.shape, {d.x_strides, d.y_strides});
   const int64_t n = walk.row_length();
   if (walk.rows() == 1) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/convert.h"
 #include "core/kernels.h"
 #include "core/op.h"
 #include "core/ops/strided.h"
@@ -159,7 +160,7 @@ void run_binary(const binary_desc& d, Call& call) {
     using T = decltype(tag);
     const T* a = call.in<T>(binary_buf::a, strided_extent(d.rank, d.shape, d.a_strides));
     const T* b = call.in<T>(binary_buf::b, strided_extent(d.rank, d.shape, d.b_strides));
-    const int64_t total = checked_product(d.shape, static_cast<int>(d.rank));
+    const int64_t total = checked_product(d.shape, d.rank);
     T* y = call.out<T>(binary_buf::y, total);
     if (total == 0) return;
     broadcast_rows(d, a, b, y, [&](int64_t n, const T* pa, int64_t sa, const T* pb, int64_t sb, T* py) {
@@ -174,7 +175,7 @@ void run_binary_scalar(const binary_scalar_desc& d, Call& call) {
     using T = decltype(tag);
     const T* x = call.in<T>(binary_scalar_buf::x, d.n);
     T* y = call.out<T>(binary_scalar_buf::y, d.n);
-    const T value = static_cast<T>(d.value);
+    const T value = convert<T>(d.value);
     parallel_for(d.n, kElementGrain, [&](int64_t begin, int64_t end) {
       if (d.reversed != 0) {
         binary_row(fn, end - begin, &value, 0, x + begin, 1, y + begin);
@@ -191,7 +192,7 @@ void run_compare(const compare_desc& d, Call& call) {
     using T = decltype(tag);
     const T* a = call.in<T>(compare_buf::a, strided_extent(d.rank, d.shape, d.a_strides));
     const T* b = call.in<T>(compare_buf::b, strided_extent(d.rank, d.shape, d.b_strides));
-    const int64_t total = checked_product(d.shape, static_cast<int>(d.rank));
+    const int64_t total = checked_product(d.shape, d.rank);
     uint8_t* y = call.out<uint8_t>(compare_buf::y, total);
     if (total == 0) return;
     broadcast_rows(d, a, b, y, [&](int64_t n, const T* pa, int64_t sa, const T* pb, int64_t sb, uint8_t* py) {
@@ -206,7 +207,7 @@ void run_where(const where_desc& d, Call& call) {
     const uint8_t* c = call.in<uint8_t>(where_buf::condition, strided_extent(d.rank, d.shape, d.c_strides));
     const T* a = call.in<T>(where_buf::a, strided_extent(d.rank, d.shape, d.a_strides));
     const T* b = call.in<T>(where_buf::b, strided_extent(d.rank, d.shape, d.b_strides));
-    const int64_t total = checked_product(d.shape, static_cast<int>(d.rank));
+    const int64_t total = checked_product(d.shape, d.rank);
     T* y = call.out<T>(where_buf::y, total);
     if (total == 0) return;
     const StridedWalk<3> walk(d.rank, d.shape, {d.c_strides, d.a_strides, d.b_strides});

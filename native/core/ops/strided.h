@@ -13,7 +13,8 @@ template <int N>
 class StridedWalk {
  public:
   StridedWalk(int64_t rank, const int64_t* shape, const int64_t* const (&strides)[N]) {
-    for (int64_t d = 0; d < rank; ++d) {
+    const int given = checked_rank(rank);
+    for (int d = 0; d < given; ++d) {
       if (shape[d] == 1) continue;
       bool merges = rank_ > 0;
       for (int i = 0; i < N && merges; ++i) merges = strides_[i][rank_ - 1] == shape[d] * strides[i][d];
