@@ -200,14 +200,6 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   }
 
   private updateParam(param: Tensor, grad: Tensor, group: ParamGroup<O>): void {
-    if (grad.dtype !== param.dtype) {
-      throw new DTypeError({
-        op: `${this.name}.step`,
-        argument: 'grad',
-        expected: `must have the dtype of its parameter, ${param.dtype}`,
-        received: grad.dtype,
-      });
-    }
     let state = this.state.get(param);
     if (state === undefined) {
       state = new ParamState();
