@@ -11,6 +11,7 @@ import { batchNorm } from '../functional/batch-norm';
 import { add_ } from '../functional/in-place';
 import { formatShape, integer, real } from '../shape';
 import { ones, zeros } from '../tensor/create';
+import { keep } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
 import { Parameter } from './parameter';
@@ -37,13 +38,12 @@ export abstract class BatchNorm extends Module {
   readonly eps: number;
   readonly momentum: number | null;
 
-  constructor(
-    readonly numFeatures: number,
-    options: BatchNormOptions = {},
-  ) {
+  numFeatures: number;
+
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super();
     const op = this.constructor.name;
-    integer(op, 'numFeatures', numFeatures, 1);
+    this.numFeatures = integer(op, 'numFeatures', numFeatures, 1);
     this.eps = real(
       op,
       'eps',
@@ -63,9 +63,17 @@ export abstract class BatchNorm extends Module {
     this.runningMean = track ? zeros([numFeatures]) : null;
     this.runningVar = track ? ones([numFeatures]) : null;
     this.numBatchesTracked = track ? zeros([], { dtype: 'int32' }) : null;
-    this.registerBuffer('runningMean');
-    this.registerBuffer('runningVar');
-    this.registerBuffer('numBatchesTracked');
+    for (const name of ['runningMean', 'runningVar', 'numBatchesTracked']) this.registerBuffer(name);
+  }
+
+  /** Starts again, for `numFeatures` channels. */
+  reset(numFeatures: number): void {
+    this.numFeatures = integer(this.constructor.name, 'numFeatures', numFeatures, 1);
+    if (this.weight !== null) this.weight = new Parameter(ones([numFeatures]));
+    if (this.bias !== null) this.bias = new Parameter(zeros([numFeatures]));
+    if (this.runningMean !== null) this.runningMean = keep(zeros([numFeatures]));
+    if (this.runningVar !== null) this.runningVar = keep(ones([numFeatures]));
+    if (this.numBatchesTracked !== null) this.numBatchesTracked = keep(zeros([], { dtype: 'int32' }));
   }
 
   /** Ranks this layer takes. */

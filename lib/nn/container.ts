@@ -11,7 +11,7 @@ import { Module } from './module';
  * for (const layer of net) x = layer.forward(x);
  */
 export class Sequential<L extends readonly Module[] = readonly Module[]> extends Module {
-  readonly #layers: L;
+  private readonly layers: L;
 
   constructor(...layers: L) {
     super();
@@ -25,18 +25,18 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
         });
       }
     });
-    this.#layers = layers;
+    this.layers = layers;
   }
 
   /** Number of layers. */
   get length(): number {
-    return this.#layers.length;
+    return this.layers.length;
   }
 
   /** The layer at a position, with its own type; negative positions count from the end. */
   get<I extends number>(index: I): L[I] {
     const at = index < 0 ? index + this.length : index;
-    const layer = this.#layers[at];
+    const layer = this.layers[at];
     if (layer === undefined) {
       throw new ArgumentRangeError({
         op: 'Sequential.get',
@@ -49,16 +49,16 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
   }
 
   override *namedChildren(): IterableIterator<[string, Module]> {
-    for (const [i, layer] of this.#layers.entries()) yield [String(i), layer];
+    for (const [i, layer] of this.layers.entries()) yield [String(i), layer];
   }
 
   *[Symbol.iterator](): IterableIterator<L[number]> {
-    yield* this.#layers;
+    yield* this.layers;
   }
 
   override forward(input: Tensor): Tensor {
     let x = input;
-    for (const layer of this.#layers) x = layer.forward(x);
+    for (const layer of this.layers) x = layer.forward(x);
     return x;
   }
 }
@@ -73,20 +73,20 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
  * }
  */
 export class ModuleList<M extends Module = Module> extends Module {
-  readonly #modules: M[];
+  private readonly list: M[];
 
   constructor(modules: Iterable<M> = []) {
     super();
-    this.#modules = [...modules];
+    this.list = [...modules];
   }
 
   get length(): number {
-    return this.#modules.length;
+    return this.list.length;
   }
 
   /** The module at a position; negative positions count from the end. */
   get(index: number): M {
-    const module = this.#modules.at(index);
+    const module = this.list.at(index);
     if (module === undefined) {
       throw new ArgumentRangeError({
         op: 'ModuleList.get',
@@ -99,16 +99,16 @@ export class ModuleList<M extends Module = Module> extends Module {
   }
 
   push(...modules: M[]): this {
-    this.#modules.push(...modules);
+    this.list.push(...modules);
     return this;
   }
 
   *[Symbol.iterator](): IterableIterator<M> {
-    yield* this.#modules;
+    yield* this.list;
   }
 
   override *namedChildren(): IterableIterator<[string, Module]> {
-    for (const [i, module] of this.#modules.entries()) yield [String(i), module];
+    for (const [i, module] of this.list.entries()) yield [String(i), module];
   }
 
   /** A list computes nothing by itself. @throws always */
@@ -119,20 +119,20 @@ export class ModuleList<M extends Module = Module> extends Module {
 
 /** Modules registered by name; calling order is up to the owner. */
 export class ModuleDict<M extends Module = Module> extends Module {
-  readonly #modules: Map<string, M>;
+  private readonly entries: Map<string, M>;
 
   constructor(modules: Readonly<Record<string, M>> | Iterable<readonly [string, M]> = {}) {
     super();
-    this.#modules = new Map(Symbol.iterator in modules ? modules : Object.entries(modules));
+    this.entries = new Map(Symbol.iterator in modules ? modules : Object.entries(modules));
   }
 
   get(name: string): M {
-    const module = this.#modules.get(name);
+    const module = this.entries.get(name);
     if (module === undefined) {
       throw new ArgumentRangeError({
         op: 'ModuleDict.get',
         argument: 'name',
-        expected: `must be one of ${[...this.#modules.keys()].join(', ')}`,
+        expected: `must be one of ${[...this.entries.keys()].join(', ')}`,
         received: describe(name),
       });
     }
@@ -140,20 +140,20 @@ export class ModuleDict<M extends Module = Module> extends Module {
   }
 
   set(name: string, module: M): this {
-    this.#modules.set(name, module);
+    this.entries.set(name, module);
     return this;
   }
 
   has(name: string): boolean {
-    return this.#modules.has(name);
+    return this.entries.has(name);
   }
 
   *[Symbol.iterator](): IterableIterator<[string, M]> {
-    yield* this.#modules;
+    yield* this.entries;
   }
 
   override *namedChildren(): IterableIterator<[string, Module]> {
-    yield* this.#modules;
+    yield* this.entries;
   }
 
   /** A dictionary computes nothing by itself. @throws always */

@@ -11,10 +11,10 @@ import {
   type ConvTransposeOptions,
 } from '../functional/conv';
 import { integer, sizeOf, sizeTuple, type Size } from '../shape';
-import { Tensor } from '../tensor/tensor';
-import { uniform_ } from './init';
+import type { Tensor } from '../tensor/tensor';
+import { freshParameter } from './init';
 import { Module } from './module';
-import { Parameter } from './parameter';
+import type { Parameter } from './parameter';
 
 interface LayerOptions {
   /** Learn an additive bias per output channel. Default true. */
@@ -43,34 +43,47 @@ abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOp
   readonly kernelSize: readonly number[];
   readonly options: Options;
 
+  inChannels: number;
+
   constructor(
     rank: number,
-    transposed: boolean,
-    readonly inChannels: number,
+    private readonly transposed: boolean,
+    inChannels: number,
     readonly outChannels: number,
     kernel: Size | WithKernel<Options>,
     options: Options | undefined,
   ) {
     super();
     const op = this.constructor.name;
-    integer(op, 'inChannels', inChannels, 1);
     integer(op, 'outChannels', outChannels, 1);
     this.options = isOptions(kernel) ? kernel : (options ?? ({} as Options));
     this.kernelSize = sizeTuple(op, 'kernelSize', isOptions(kernel) ? kernel.kernelSize : kernel, rank, 1);
-    const groups = integer(op, 'groups', this.options.groups ?? 1, 1);
+    integer(op, 'groups', this.options.groups ?? 1, 1);
+    this.inChannels = inChannels;
+    [this.weight, this.bias] = this.fresh(inChannels);
+  }
+
+  /** Starts again with new weights, for `inChannels` channels. */
+  reset(inChannels: number): void {
+    [this.weight, this.bias] = this.fresh(inChannels);
+    this.inChannels = inChannels;
+  }
+
+  private fresh(inChannels: number): [Parameter, Parameter | null] {
+    const op = this.constructor.name;
+    const { outChannels, kernelSize } = this;
+    const { groups = 1, bias = true } = this.options;
+    integer(op, 'inChannels', inChannels, 1);
     for (const [argument, channels] of Object.entries({ inChannels, outChannels })) {
       if (channels % groups !== 0) {
         const expected = `must be divisible by groups ${groups}`;
         throw new ArgumentRangeError({ op, argument, expected, received: describe(channels) });
       }
     }
-    const [first, second] = transposed ? [inChannels, outChannels] : [outChannels, inChannels];
-    const shape = [first, second / groups, ...this.kernelSize];
+    const [first, second] = this.transposed ? [inChannels, outChannels] : [outChannels, inChannels];
+    const shape = [first, second / groups, ...kernelSize];
     const bound = 1 / Math.sqrt(sizeOf(shape.slice(1)));
-    const fresh = (size: readonly number[]): Parameter =>
-      new Parameter(uniform_(Tensor.empty(size, 'float32'), -bound, bound));
-    this.weight = fresh(shape);
-    this.bias = this.options.bias === false ? null : fresh([outChannels]);
+    return [freshParameter(shape, bound), bias ? freshParameter([outChannels], bound) : null];
   }
 
   protected override extraRepr(): string {

@@ -49,8 +49,19 @@ export {
   NLLLoss,
   SmoothL1Loss,
 } from './loss';
+export {
+  LazyBatchNorm1d,
+  LazyBatchNorm2d,
+  LazyBatchNorm3d,
+  LazyConv1d,
+  LazyConv2d,
+  LazyConv3d,
+  LazyLinear,
+  UninitializedParameter,
+} from './lazy';
 export { Module, type LoadReport, type LoadStateDictOptions, type StateDict } from './module';
 export { Parameter } from './parameter';
+export { summary, type LayerSummary, type Summary } from './summary';
 export {
   AdaptiveAvgPool1d,
   AdaptiveAvgPool2d,

@@ -6,7 +6,8 @@ import { noGrad } from '../autograd/grad-mode';
 import { ShapeError } from '../errors';
 import * as inPlace from '../functional/in-place';
 import { formatShape, real, sizeOf } from '../shape';
-import type { Tensor } from '../tensor/tensor';
+import { Tensor } from '../tensor/tensor';
+import { Parameter } from './parameter';
 
 function fans(op: string, t: Tensor): { fanIn: number; fanOut: number } {
   if (t.ndim < 2) {
@@ -24,6 +25,11 @@ function fans(op: string, t: Tensor): { fanIn: number; fanOut: number } {
 /** Uniform in [a, b). */
 export function uniform_(t: Tensor, a = 0, b = 1): Tensor {
   return noGrad(() => inPlace.uniform_(t, a, b));
+}
+
+/** A new float32 parameter, uniform in [-bound, bound): how layers start. */
+export function freshParameter(shape: readonly number[], bound: number): Parameter {
+  return new Parameter(uniform_(Tensor.empty(shape, 'float32'), -bound, bound));
 }
 
 /** Normal with `mean` and `std`. */

@@ -1,8 +1,8 @@
 import { linear } from '../functional/matmul';
 import { flatten, reshape } from '../functional/views';
 import { integer } from '../shape';
-import { Tensor } from '../tensor/tensor';
-import { uniform_ } from './init';
+import type { Tensor } from '../tensor/tensor';
+import { freshParameter } from './init';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
@@ -26,20 +26,27 @@ export class Linear extends Module {
   /** [outFeatures] */
   bias: Parameter | null;
 
+  inFeatures: number;
+
   constructor(
-    readonly inFeatures: number,
+    inFeatures: number,
     readonly outFeatures: number,
     options: LinearOptions = {},
   ) {
     super();
-    integer('Linear', 'inFeatures', inFeatures, 1);
+    this.inFeatures = integer('Linear', 'inFeatures', inFeatures, 1);
     integer('Linear', 'outFeatures', outFeatures, 1);
     const bound = 1 / Math.sqrt(inFeatures);
-    this.weight = new Parameter(uniform_(Tensor.empty([outFeatures, inFeatures], 'float32'), -bound, bound));
-    this.bias =
-      options.bias === false
-        ? null
-        : new Parameter(uniform_(Tensor.empty([outFeatures], 'float32'), -bound, bound));
+    this.weight = freshParameter([outFeatures, inFeatures], bound);
+    this.bias = options.bias === false ? null : freshParameter([outFeatures], bound);
+  }
+
+  /** Starts again with new weights, for `inFeatures` inputs. */
+  reset(inFeatures: number): void {
+    this.inFeatures = integer('Linear', 'inFeatures', inFeatures, 1);
+    const bound = 1 / Math.sqrt(inFeatures);
+    this.weight = freshParameter([this.outFeatures, inFeatures], bound);
+    if (this.bias !== null) this.bias = freshParameter([this.outFeatures], bound);
   }
 
   override forward(input: Tensor): Tensor {

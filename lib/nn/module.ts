@@ -22,6 +22,21 @@ export interface LoadStateDictOptions {
   readonly strict?: boolean;
 }
 
+/** Called with a module, its inputs and its output; a returned tensor replaces the output. */
+export type ForwardHook = (
+  module: Module,
+  inputs: readonly Tensor[],
+  output: Tensor,
+) => Tensor | undefined | void;
+
+/** Called with a module and its inputs before it runs. */
+export type ForwardPreHook = (module: Module, inputs: readonly Tensor[]) => void;
+
+/** A registration that can be taken back. */
+export interface HookHandle {
+  remove(): void;
+}
+
 /** Keys that did not match in a non-strict load. */
 export interface LoadReport {
   readonly missingKeys: readonly string[];
@@ -30,6 +45,45 @@ export interface LoadReport {
 
 function snakeCase(name: string): string {
   return name.replace(/([a-z0-9])([A-Z])/g, '$1_$2').toLowerCase();
+}
+
+type Forward = (input: Tensor, ...others: Tensor[]) => Tensor;
+type HookWrapper = (forward: Forward) => Forward;
+
+const hookWrappers = new WeakMap<Module, HookWrapper[]>();
+
+/** Copies modules, tensors and plain containers; anything else is shared. */
+function cloneValue(value: unknown, copies: Map<unknown, unknown>): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const known = copies.get(value);
+  if (known !== undefined) return known;
+  const remember = <T>(copy: T): T => {
+    copies.set(value, copy);
+    return copy;
+  };
+  if (value instanceof Tensor) {
+    const data = cloneElements(value.detach());
+    data.storage.keep();
+    return remember(value instanceof Parameter ? new Parameter(data, value.requiresGrad) : data);
+  }
+  if (Array.isArray(value)) {
+    const list = remember<unknown[]>([]);
+    for (const v of value) list.push(cloneValue(v, copies));
+    return list;
+  }
+  if (value instanceof Map) {
+    const map = remember(new Map<unknown, unknown>());
+    for (const [k, v] of value) map.set(k, cloneValue(v, copies));
+    return map;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (!(value instanceof Module) && prototype !== Object.prototype) return value;
+  const copy = remember(Object.create(prototype as object) as object);
+  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
+    if (value instanceof Module && name === 'forward') continue; // hooks
+    Object.defineProperty(copy, name, { ...descriptor, value: cloneValue(descriptor.value, copies) });
+  }
+  return copy;
 }
 
 export abstract class Module {
@@ -144,6 +198,57 @@ export abstract class Module {
   /** Evaluation mode: batch norm uses its running statistics, dropout does nothing. */
   eval(): this {
     return this.train(false);
+  }
+
+  /**
+   * Calls `hook` after every `forward` of this module, until the handle is removed.
+   *
+   * @example
+   * const handle = net.get(0).registerForwardHook((m, [x], y) => console.log(String(m), x.shape, y.shape));
+   * net.forward(images);
+   * handle.remove();
+   */
+  registerForwardHook(hook: ForwardHook): HookHandle {
+    return this.addHook((forward) => (input, ...others) => {
+      const output = forward(input, ...others);
+      return hook(this, [input, ...others], output) ?? output;
+    });
+  }
+
+  /** Calls `hook` before every `forward` of this module, until the handle is removed. */
+  registerForwardPreHook(hook: ForwardPreHook): HookHandle {
+    return this.addHook((forward) => (input, ...others) => {
+      hook(this, [input, ...others]);
+      return forward(input, ...others);
+    });
+  }
+
+  /** Hooks wrap `forward` in a field of this instance, which shadows the method; without hooks there is none. */
+  private addHook(wrap: HookWrapper): HookHandle {
+    const wrappers = hookWrappers.get(this) ?? [];
+    hookWrappers.set(this, wrappers);
+    wrappers.push(wrap);
+    this.installHooks(wrappers);
+    return {
+      remove: () => {
+        const at = wrappers.indexOf(wrap);
+        if (at >= 0) wrappers.splice(at, 1);
+        this.installHooks(wrappers);
+      },
+    };
+  }
+
+  private installHooks(wrappers: readonly HookWrapper[]): void {
+    Reflect.deleteProperty(this, 'forward');
+    if (wrappers.length === 0) return;
+    const method = this.forward.bind(this) as Forward;
+    const value = wrappers.reduce((forward, wrap) => wrap(forward), method);
+    Object.defineProperty(this, 'forward', { value, configurable: true, writable: true, enumerable: false });
+  }
+
+  /** A deep copy: parameters, buffers and children are copied, shared ones stay shared, hooks are left behind. */
+  clone(): this {
+    return cloneValue(this, new Map()) as this;
   }
 
   /** Drops the gradients of all parameters. */

@@ -4,6 +4,7 @@
  * A step walks the groups and hands every parameter that has a gradient to the subclass's `update`, which runs one
  * native op over parameter, gradient and state in place.
  */
+import { checkInitialized } from '../nn/lazy';
 import { enableGrad } from '../autograd/grad-mode';
 import { isFloating } from '../dtype';
 import { ArgumentRangeError, ArgumentTypeError, DTypeError, describe } from '../errors';
@@ -108,6 +109,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
         received: describe(value),
       });
     }
+    checkInitialized(this.name, value);
     if (!value.isLeaf) {
       throw new ArgumentRangeError({
         op: this.name,

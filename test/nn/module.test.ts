@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { nn, noGrad, ones, randn, scope, StateDictError, tensor, zeros, type Tensor } from '../../lib';
+import { nn, noGrad, ones, optim, randn, scope, StateDictError, tensor, zeros, type Tensor } from '../../lib';
 
 class Scale extends nn.Module {
   gamma = new nn.Parameter(ones([1]));
@@ -212,5 +212,115 @@ describe('bad arguments', () => {
     ['features', () => new nn.Linear(3, 2).forward(tensor([[1, 2]])), 'linear: input must have 3 features'],
   ])('%s', (_, act, message) => {
     expect(act).toThrow(message);
+  });
+});
+
+describe('hooks, copies, lazy layers, summary', () => {
+  test('forward hooks see inputs and outputs, may replace the output, and can be removed', () => {
+    const layer = new nn.Linear(2, 3);
+    const seen: string[] = [];
+    const before = layer.registerForwardPreHook((_, [x]) => void seen.push(`in ${String(x.shape)}`));
+    const after = layer.registerForwardHook((_, __, y) => {
+      seen.push(`out ${String(y.shape)}`);
+      return y.mul(0);
+    });
+    const net = new nn.Sequential(layer);
+    expect(
+      net
+        .forward(ones([4, 2]))
+        .sum()
+        .item(),
+    ).toBe(0);
+    expect(seen).toEqual(['in 4,2', 'out 4,3']);
+    before.remove();
+    after.remove();
+    expect(
+      net
+        .forward(ones([4, 2]))
+        .sum()
+        .item(),
+    ).not.toBe(0);
+    expect(seen).toHaveLength(2);
+    expect(Object.keys(layer)).not.toContain('forward');
+  });
+
+  test('clone copies parameters, buffers and children', () => {
+    const shared = new nn.Linear(2, 2);
+    const a = new nn.Sequential(shared, new nn.BatchNorm1d(2), shared);
+    const b = a.clone();
+    expect(b).toBeInstanceOf(nn.Sequential);
+    expect(b.get(0)).toBe(b.get(2));
+    expect(b.get(0)).not.toBe(shared);
+    noGrad(() => b.get(0).weight.fill_(7));
+    expect(shared.weight.toArray()).not.toEqual(b.get(0).weight.toArray());
+    b.forward(randn([4, 2]));
+    expect(a.get(1).numBatchesTracked?.item()).toBe(0);
+    expect(b.get(1).numBatchesTracked?.item()).toBe(1);
+    expect([...b.stateDict().keys()]).toEqual([...a.stateDict().keys()]);
+  });
+
+  test('lazy layers take their size from the first input', () => {
+    const net = new nn.Sequential(
+      new nn.LazyConv2d(4, 3),
+      new nn.LazyBatchNorm2d(),
+      new nn.Flatten(),
+      new nn.LazyLinear(5),
+    );
+    expect(() => new optim.SGD(net.parameters(), { lr: 0.1 })).toThrow(
+      'belongs to a lazy layer that has not seen an input',
+    );
+    expect(net.forward(randn([2, 3, 6, 6])).shape).toEqual([2, 5]);
+    expect(net.get(0)).toBeInstanceOf(nn.Conv2d);
+    expect(net.get(0).weight.shape).toEqual([4, 3, 3, 3]);
+    expect(net.get(0).inChannels).toBe(3);
+    expect(net.get(3).weight.shape).toEqual([5, 64]);
+    expect(new optim.SGD(net.parameters(), { lr: 0.1 }).paramGroups).toHaveLength(1);
+  });
+
+  test("summary counts the book's LeNet", () => {
+    const net = new nn.Sequential(
+      new nn.Conv2d(1, 6, 5, { padding: 2 }),
+      new nn.Sigmoid(),
+      new nn.AvgPool2d(2),
+      new nn.Conv2d(6, 16, 5),
+      new nn.Sigmoid(),
+      new nn.AvgPool2d(2),
+      new nn.Flatten(),
+      new nn.Linear(400, 120),
+      new nn.Sigmoid(),
+      new nn.Linear(120, 84),
+      new nn.Sigmoid(),
+      new nn.Linear(84, 10),
+    );
+    const report = nn.summary(net, [1, 1, 28, 28]);
+    expect(report.parameters).toBe(61706);
+    expect(report.multiplyAdds).toBe(416520);
+    expect(report.layers.map((l) => l.outputShape)).toEqual([
+      [1, 6, 28, 28],
+      [1, 6, 28, 28],
+      [1, 6, 14, 14],
+      [1, 16, 10, 10],
+      [1, 16, 10, 10],
+      [1, 16, 5, 5],
+      [1, 400],
+      [1, 120],
+      [1, 120],
+      [1, 84],
+      [1, 84],
+      [1, 10],
+    ]);
+    expect(String(report)).toContain('61,706 parameters, 416,520 multiply-adds');
+    expect(net.training).toBe(true);
+    expect(Object.keys(net.get(0))).not.toContain('forward');
+  });
+
+  test('ModuleList and ModuleDict register what they hold', () => {
+    const list = new nn.ModuleList([new nn.Linear(1, 1)]).push(new nn.Linear(2, 2));
+    expect([...list.namedParameters()].map(([n]) => n)).toEqual(['0.weight', '0.bias', '1.weight', '1.bias']);
+    expect(list.get(-1).inFeatures).toBe(2);
+    const dict = new nn.ModuleDict({ a: new nn.Linear(1, 1) }).set('b', new nn.Linear(1, 1));
+    expect([...dict.namedParameters()].map(([n]) => n)).toEqual(['a.weight', 'a.bias', 'b.weight', 'b.bias']);
+    expect(() => dict.get('c')).toThrow('ModuleDict.get: name must be one of a, b, got "c"');
+    expect(() => list.forward()).toThrow('ModuleList: forward is not defined');
   });
 });

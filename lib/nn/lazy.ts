@@ -1,0 +1,133 @@
+/**
+ * Layers whose input size is found at the first `forward`. They are instances of the eager classes and behave like
+ * them from then on. Run the network once before initialising weights or making an optimizer.
+ */
+import { GraphError } from '../errors';
+import type { Size } from '../shape';
+import { zeros } from '../tensor/create';
+import type { Tensor } from '../tensor/tensor';
+import { BatchNorm1d, BatchNorm2d, BatchNorm3d, type BatchNormOptions } from './batch-norm';
+import { Conv1d, Conv2d, Conv3d, type ConvLayerOptions } from './conv';
+import { Linear, type LinearOptions } from './linear';
+import { Parameter } from './parameter';
+
+/** A parameter whose shape is not known yet. */
+export class UninitializedParameter extends Parameter {
+  constructor() {
+    super(zeros([0]));
+  }
+}
+
+/** @throws GraphError if a parameter is still without a shape */
+export function checkInitialized(op: string, parameter: Tensor): void {
+  if (!(parameter instanceof UninitializedParameter)) return;
+  throw new GraphError('ERR_NO_GRAD', {
+    op,
+    argument: 'parameter',
+    expected: 'must have a shape: it belongs to a lazy layer that has not seen an input',
+    received: '',
+    hint: 'run the network once before, as in net.forward(zeros([1, 1, 28, 28]))',
+  });
+}
+
+/** {@link Linear} that takes its number of input features from the first input. */
+export class LazyLinear extends Linear {
+  constructor(outFeatures: number, options: LinearOptions = {}) {
+    super(1, outFeatures, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(input.size(-1));
+    return super.forward(input);
+  }
+}
+
+function channelsOf(input: Tensor, rank: number): number {
+  return input.size(input.ndim === rank + 1 ? 0 : 1);
+}
+
+/** {@link Conv1d} that takes its number of input channels from the first input. */
+export class LazyConv1d extends Conv1d {
+  constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
+    super(options.groups ?? 1, outChannels, kernelSize, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 1));
+    return super.forward(input);
+  }
+}
+
+/**
+ * {@link Conv2d} that takes its number of input channels from the first input.
+ *
+ * @example
+ * const conv = new nn.LazyConv2d(6, 5, { padding: 2 });
+ * conv.forward(zeros([1, 3, 28, 28]));
+ * conv.weight.shape; // [6, 3, 5, 5]
+ */
+export class LazyConv2d extends Conv2d {
+  constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
+    super(options.groups ?? 1, outChannels, kernelSize, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 2));
+    return super.forward(input);
+  }
+}
+
+/** {@link Conv3d} that takes its number of input channels from the first input. */
+export class LazyConv3d extends Conv3d {
+  constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
+    super(options.groups ?? 1, outChannels, kernelSize, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 3));
+    return super.forward(input);
+  }
+}
+
+/** {@link BatchNorm1d} that takes its number of features from the first input. */
+export class LazyBatchNorm1d extends BatchNorm1d {
+  constructor(options: BatchNormOptions = {}) {
+    super(1, options);
+    if (this.weight !== null) this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(input.size(1));
+    return super.forward(input);
+  }
+}
+
+/** {@link BatchNorm2d} that takes its number of channels from the first input. */
+export class LazyBatchNorm2d extends BatchNorm2d {
+  constructor(options: BatchNormOptions = {}) {
+    super(1, options);
+    if (this.weight !== null) this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(input.size(1));
+    return super.forward(input);
+  }
+}
+
+/** {@link BatchNorm3d} that takes its number of channels from the first input. */
+export class LazyBatchNorm3d extends BatchNorm3d {
+  constructor(options: BatchNormOptions = {}) {
+    super(1, options);
+    if (this.weight !== null) this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(input.size(1));
+    return super.forward(input);
+  }
+}
