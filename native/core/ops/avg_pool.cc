@@ -228,36 +228,48 @@ void run_avg_pool_backward(const avg_pool_backward_desc& d, Call& call) {
 
 namespace {
 
+template <class Desc>
+int64_t in_count(const Desc& d) {
+  return volume(d.planes, d.in[0], d.in[1], d.in[2]);
+}
+
+template <class Desc>
+int64_t out_count(const Desc& d) {
+  return volume(d.planes, d.out[0], d.out[1], d.out[2]);
+}
+
+// After the extents of the buffers were checked.
 template <class Desc, class Fn>
-void with_adaptive_walk(const Call& call, const Desc& d, Fn&& fn) {
-  check_adaptive(call, d);
+void with_adaptive_walk(const Desc& d, Fn&& fn) {
+  if (d.planes == 0) return;
   Scratch scratch;
   WindowBounds bounds[3];
   for (int i = 0; i < 3; ++i) bounds[i] = adaptive_bounds(scratch, d.in[i], d.out[i]);
-  fn(WindowWalk{d.in, d.out, bounds, 0}, volume(d.planes, d.in[0], d.in[1], d.in[2]),
-     volume(d.planes, d.out[0], d.out[1], d.out[2]));
+  fn(WindowWalk{d.in, d.out, bounds, 0});
 }
 
 }  // namespace
 
 void run_adaptive_avg_pool(const adaptive_avg_pool_desc& d, Call& call) {
   using Buf = adaptive_avg_pool_buf;
-  with_adaptive_walk(call, d, [&](const WindowWalk& walk, int64_t in_count, int64_t out_count) {
-    dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
-      using T = decltype(tag);
-      avg_by_windows(d.planes, walk, call.in<T>(Buf::x, in_count), call.out<T>(Buf::y, out_count));
-    });
+  check_adaptive(call, d);
+  dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
+    using T = decltype(tag);
+    const T* x = call.in<T>(Buf::x, in_count(d));
+    T* y = call.out<T>(Buf::y, out_count(d));
+    with_adaptive_walk(d, [&](const WindowWalk& walk) { avg_by_windows(d.planes, walk, x, y); });
   });
 }
 
 void run_adaptive_avg_pool_backward(const adaptive_avg_pool_backward_desc& d, Call& call) {
   using Buf = adaptive_avg_pool_backward_buf;
-  with_adaptive_walk(call, d, [&](const WindowWalk& walk, int64_t in_count, int64_t out_count) {
-    dispatch_float(call, call.dtype(Buf::dy), [&](auto tag) {
-      using T = decltype(tag);
-      avg_back_by_windows(d.planes, walk, call.in<T>(Buf::dy, out_count),
-                          call.out<T>(Buf::dx, in_count));
-    });
+  check_adaptive(call, d);
+  dispatch_float(call, call.dtype(Buf::dy), [&](auto tag) {
+    using T = decltype(tag);
+    const T* dy = call.in<T>(Buf::dy, out_count(d));
+    T* dx = call.out<T>(Buf::dx, in_count(d));
+    with_adaptive_walk(
+        d, [&](const WindowWalk& walk) { avg_back_by_windows(d.planes, walk, dy, dx); });
   });
 }
 

@@ -237,15 +237,16 @@ void run_adaptive_max_pool(const adaptive_max_pool_desc& d, Call& call) {
   using Buf = adaptive_max_pool_buf;
   const int64_t in_count = volume(d.planes, d.in[0], d.in[1], d.in[2]);
   const int64_t out_count = volume(d.planes, d.out[0], d.out[1], d.out[2]);
-  Scratch scratch;
-  WindowBounds bounds[3];
   check_adaptive(call, d);
-  for (int i = 0; i < 3; ++i) bounds[i] = adaptive_bounds(scratch, d.in[i], d.out[i]);
   dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(Buf::x, in_count);
     T* y = call.out<T>(Buf::y, out_count);
     int32_t* index = call.maybe_out<int32_t>(Buf::index, out_count);
+    if (d.planes == 0) return;
+    Scratch scratch;
+    WindowBounds bounds[3];
+    for (int i = 0; i < 3; ++i) bounds[i] = adaptive_bounds(scratch, d.in[i], d.out[i]);
     max_by_windows(d.planes, d.in, d.out, bounds, x,
                    [&](int64_t at, int64_t, int64_t, int64_t, T value, const Winner& p) {
                      y[at] = value;

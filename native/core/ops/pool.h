@@ -78,6 +78,7 @@ PoolGeometry pool_geometry(const Call& call, const Desc& desc, const int64_t* di
   }
   const PoolGeometry g{desc.planes, dims[0], dims[1], dims[2]};
   call.require(volume(g.d.in, g.h.in, g.w.in) < kMax, "a plane must have fewer than 2^31 elements");
+  volume(g.d.out, g.h.out, g.w.out);  // no overflow, although there may be no plane
   return g;
 }
 
@@ -115,9 +116,11 @@ void check_adaptive(const Call& call, const Desc& desc) {
   }
   call.require(volume(desc.in[0], desc.in[1], desc.in[2]) < kMax,
                "a plane must have fewer than 2^31 elements");
+  volume(desc.out[0], desc.out[1], desc.out[2]);
 }
 
-// Adaptive windows: output o covers [floor(o in / out), ceil((o + 1) in / out)).
+// Adaptive windows: output o covers [floor(o in / out), ceil((o + 1) in / out)). Only for outputs
+// that are known to exist in a buffer: nothing else limits the table.
 inline WindowBounds adaptive_bounds(Scratch& scratch, int64_t in, int64_t out) {
   int64_t* begin = scratch.get<int64_t>(out);
   int64_t* end = scratch.get<int64_t>(out);
