@@ -25,10 +25,13 @@ const warmUpMs = 60;
 /** Above this many milliseconds, a block has no repetition to throw away: cold caches no longer count. */
 const longCallMs = 50;
 /**
- * OpenMP's threads, and those of onnxruntime, spin for some milliseconds after their work before they sleep. The next
- * contender must not share the cores with them.
+ * Threads of other libraries spin after their work before they sleep: those of OpenMP for up to 6 ms, those of OpenBLAS
+ * for 2^26 ticks (30 ms). The next contender must not share the cores with them, and forbidding them to spin would
+ * slow their own library down.
  */
-const settleMs = 20;
+const settleMs = 40;
+/** A contender that needs this many times its share of seconds for the least repetitions gets fewer of them. */
+const patience = 12;
 
 interface Entrant {
   readonly contender: Contender;
@@ -63,7 +66,8 @@ async function enter(
   try {
     prepared = await contender.prepare(job, data);
     if (prepared === null) return null;
-    text = disagreement(job.suite, await prepared.check(), reference);
+    const wrong = disagreement(job.suite, await prepared.check(), reference);
+    text = wrong === null ? null : `wrong, not ranked: ${wrong}`;
   } catch (error) {
     text = `cannot run this: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`;
   }
@@ -103,7 +107,12 @@ async function timeBlock(entrant: Entrant, repetitions: number): Promise<void> {
 function probeRoofs(job: Job, cost: Cost, roofs: Roofs): void {
   const needsBandwidth = cost.unit === 'GB/s' || job.suite === 'roofline';
   roofs.gflops = Math.max(roofs.gflops, fmaPeak(job.threads, 0.004));
-  if (needsBandwidth) roofs.gbps = Math.max(roofs.gbps, readBandwidth(job.threads, cost.bytes, 0.008));
+  if (needsBandwidth) roofs.gbps = Math.max(roofs.gbps, readBandwidth(job.threads, cost.workingSet, 0.008));
+}
+
+function repetitionsFor(entrant: Entrant, settings: MeasureSettings): number {
+  const bySeconds = (settings.seconds * 1000) / (entrant.estimate * entrant.inner);
+  return Math.ceil(Math.max(Math.min(settings.repetitions, bySeconds * patience), bySeconds, 1));
 }
 
 async function timeInTurns(
@@ -123,9 +132,10 @@ async function timeInTurns(
     probeRoofs(job, cost, roofs);
     for (let i = 0; i < entrants.length; i++) {
       const entrant = entrants[(i + round) % entrants.length];
-      const bySeconds = (settings.seconds * 1000) / (entrant.estimate * entrant.inner);
+      const wanted = repetitionsFor(entrant, settings);
+      if (round >= wanted) continue;
       await settle(job);
-      await timeBlock(entrant, Math.ceil(Math.max(settings.repetitions, bySeconds) / rounds));
+      await timeBlock(entrant, Math.ceil(wanted / rounds));
     }
   }
   return roofs;

@@ -4,7 +4,7 @@ import type { Job, MachinePeaks, Row, Suite } from './types';
 
 function number(value: number, digits = 3): string {
   if (value >= 10 ** (digits - 1)) return value.toFixed(0);
-  return value.toPrecision(digits);
+  return value < 0.001 ? value.toFixed(6) : value.toPrecision(digits);
 }
 
 /** Overhead is a matter of microseconds. */
@@ -32,11 +32,11 @@ export function jobTitle(job: Job): string {
 /** One line for one contender. */
 export function rowText(row: Row): string {
   const setting = row.setting === '' ? '' : ` (${row.setting})`;
-  const name = `  ${row.contender}${setting}`.padEnd(28);
-  if (row.msMin === null || row.msMedian === null) return `${name}WRONG, not ranked: ${row.wrong ?? ''}`;
+  const name = `  ${row.contender}${setting}`.padEnd(30);
+  if (row.msMin === null || row.msMedian === null) return `${name}${row.wrong ?? ''}`;
   const times = `${time(row.msMin, row.suite).padStart(9)}  median ${time(row.msMedian, row.suite)}`;
-  const percent = row.percentOfPeak === null ? '' : `${number(row.percentOfPeak)} % of peak`;
-  const ratio = row.ratioToBestPeer === null ? '' : `${row.ratioToBestPeer.toFixed(2)}x`;
+  const percent = row.percentOfPeak === null ? '' : `${row.percentOfPeak.toFixed(0)} % of peak`;
+  const ratio = row.ratioToBestPeer === null ? '' : `${number(row.ratioToBestPeer)}x`;
   const faults = row.pageFaultsPerStep === null ? '' : `${number(row.pageFaultsPerStep)} faults/step`;
   const columns = [
     times.padEnd(29),

@@ -21,8 +21,8 @@ export interface OpenOptions {
 
 export interface Contenders {
   readonly list: readonly Contender[];
-  /** One line for each library that was asked for and is not here. */
-  readonly missing: readonly string[];
+  /** One line for each library that was asked for and is not here, or not at its best. */
+  readonly notes: readonly string[];
   readonly close: () => Promise<void>;
 }
 
@@ -37,28 +37,29 @@ const howToGet = {
 export async function openContenders(options: OpenOptions): Promise<Contenders> {
   const { against, peers, directory } = options;
   const list: Contender[] = [openLaminae()];
-  const missing: string[] = [];
+  const notes: string[] = [];
   let torch: Torch | null = null;
   if (against.includes('torch') || against.includes('ort')) {
     const pythons = options.python === null ? ['python3', '/usr/bin/python3'] : [options.python];
     torch = await openTorch({ ...options, pythons });
   }
   if (against.includes('torch')) {
-    if (torch === null) missing.push(howToGet.torch);
+    if (torch === null) notes.push(howToGet.torch);
     else list.push(...torch.contenders);
+    if (torch !== null && torch.handicap !== null) notes.push(torch.handicap);
   }
   if (against.includes('ort')) {
     const ort = torch === null ? null : openOnnxRuntime(peers, torch, directory);
-    if (ort === null) missing.push(torch === null ? howToGet.ortNeedsTorch : howToGet.ort);
+    if (ort === null) notes.push(torch === null ? howToGet.ortNeedsTorch : howToGet.ort);
     else list.push(ort);
   }
   if (against.includes('tfjs')) {
     const tfjs = openTfjs(peers);
-    if (tfjs.length === 0) missing.push(howToGet.tfjs);
+    if (tfjs.length === 0) notes.push(howToGet.tfjs);
     list.push(...tfjs);
   }
   const close = async (): Promise<void> => {
     await Promise.all([...list, ...(torch?.contenders ?? [])].map((contender) => contender.close()));
   };
-  return { list, missing, close };
+  return { list, notes, close };
 }

@@ -1,7 +1,7 @@
 /** laminae itself, eager: modules, autograd and optimiser as a user writes them, each step inside a `scope`. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { F, add, nn, optim, scope, setNumThreads, tensor, zeros, type Tensor } from 'laminae';
+import { F, add, optim, scope, setNumThreads, tensor, zeros, type Tensor, type nn } from 'laminae';
 import { trainingOptimizer } from '../cases/train';
 import type { Shape } from '../layer';
 import type { BlockTiming, CaseData, Contender, Job, NamedValues, Precision, Prepared } from '../types';

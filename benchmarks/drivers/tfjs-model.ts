@@ -104,8 +104,12 @@ export class TfModel {
     const { tf } = this;
     switch (layer.type) {
       case 'conv': {
-        const apply = layer.groups === 1 ? tf.conv2d : tf.depthwiseConv2d;
-        const y = apply(x, this.weight(`${path}.weight`), layer.stride, layer.padding, 'NHWC', 1, 'floor');
+        const w = this.weight(`${path}.weight`);
+        const { stride, padding } = layer;
+        const y =
+          layer.groups === 1
+            ? tf.conv2d(x, w, stride, padding, 'NHWC', 1, 'floor')
+            : tf.depthwiseConv2d(x, w, stride, padding, 'NHWC', 1, 'floor');
         return layer.bias ? tf.add(y, this.weight(`${path}.bias`)) : y;
       }
       case 'linear':

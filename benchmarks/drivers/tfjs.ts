@@ -14,8 +14,8 @@ import { TfModel, imagesFromTf, imagesToTf } from './tfjs-model';
 
 type Backend = 'cpu' | 'wasm';
 
-/** About two seconds of the JavaScript backend. */
-const maxCpuFlops = 3e8;
+/** About a second of the JavaScript backend. */
+const maxCpuFlops = 1.5e8;
 
 let runCount = 0;
 

@@ -167,9 +167,14 @@ class TorchContender implements Contender {
   }
 }
 
+const slowBlas =
+  'torch: its matrix products run on the slow reference BLAS, so ratios of linear layers mean nothing; ' +
+  '"apt-get install libopenblas0-pthread" gives it its best';
+
 export interface Torch {
   readonly contenders: readonly Contender[];
-  readonly version: string;
+  /** What keeps PyTorch from its best here, or null. */
+  readonly handicap: string | null;
   readonly exportOnnx: (job: Job, data: CaseData, file: string) => Promise<void>;
 }
 
@@ -191,7 +196,7 @@ export async function openTorch(places: Places): Promise<Torch | null> {
       await plain.close();
       continue;
     }
-    const version = String(hello.torch);
+    const version = `${String(hello.torch)} (${String(hello.blas)})`;
     const workers: readonly [Setting, JsonLinesProcess][] = [
       ['tuned', start(python, 'tuned')],
       ['plain', plain],
@@ -203,7 +208,7 @@ export async function openTorch(places: Places): Promise<Torch | null> {
     );
     return {
       contenders,
-      version,
+      handicap: hello.blas === 'reference BLAS' ? slowBlas : null,
       exportOnnx: (job, data, file) => contenders[0].exportOnnx(job, data, file),
     };
   }

@@ -1,7 +1,7 @@
 """Runs the cases of the benchmark in PyTorch: one request a line on stdin, one answer a line on stdout, both JSON.
 
 Requests have an `id`, which the answer repeats, and a `command`:
-  hello                                  -> versions
+  hello                                  -> version of PyTorch, name of its BLAS
   prepare (job)                          -> handle, or unsupported: true
   check   (handle, path)                 -> names and lengths; the values are written to path as float32
   reference (job, path)                  -> the same in double precision
@@ -11,8 +11,10 @@ Requests have an `id`, which the answer repeats, and a `command`:
 An answer with `error` says what went wrong. A job describes itself fully, see drivers/torch.ts.
 """
 
+import ctypes
 import json
 import os
+import re
 import resource
 import sys
 import time
@@ -23,6 +25,28 @@ import numpy
 import torch
 from torch import nn
 from torch.nn import functional
+
+
+class Blas:
+    """The library behind PyTorch's matrix products, and its threads, which torch.set_num_threads does not reach."""
+
+    def __init__(self):
+        with open("/proc/self/maps", encoding="utf8") as file:
+            paths = sorted(set(re.findall(r"/\S*blas\S*", file.read())))
+        self.set_openblas_threads = None
+        self.name = "reference BLAS" if paths else "unknown"
+        if torch.backends.mkl.is_available():
+            self.name = "MKL"
+        for path in paths:
+            library = ctypes.CDLL(path)
+            if hasattr(library, "openblas_set_num_threads"):
+                library.openblas_get_config.restype = ctypes.c_char_p
+                self.name = " ".join(library.openblas_get_config().decode().split()[:2])
+                self.set_openblas_threads = library.openblas_set_num_threads
+
+    def set_threads(self, count):
+        if self.set_openblas_threads is not None:
+            self.set_openblas_threads(count)
 
 
 class Residual(nn.Module):
@@ -286,13 +310,19 @@ class Worker:
     def __init__(self):
         self.runs = {}
         self.next_handle = 0
+        try:
+            self.blas = Blas()
+        except OSError:  # no /proc
+            self.blas = None
 
     def answer(self, request):
         command = request["command"]
         if "threads" in request:
             torch.set_num_threads(request["threads"])
+            if self.blas is not None:
+                self.blas.set_threads(request["threads"])
         if command == "hello":
-            return {"torch": torch.__version__, "python": sys.version.split()[0]}
+            return {"torch": torch.__version__, "blas": "unknown" if self.blas is None else self.blas.name}
         if command == "prepare":
             if not supports(request["job"]):
                 return {"unsupported": True}
