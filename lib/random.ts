@@ -61,7 +61,14 @@ export function fillRandom(t: Tensor, kind: Kind, a: number, b: number): void {
   defaultGenerator.fill(t, kind, a, b);
 }
 
-function made(op: string, shape: readonly number[], kind: Kind, a: number, b: number, options: TensorOptions): Tensor {
+function made(
+  op: string,
+  shape: readonly number[],
+  kind: Kind,
+  a: number,
+  b: number,
+  options: TensorOptions,
+): Tensor {
   const dtype: DType = checkDType(op, options.dtype ?? 'float32');
   const t = Tensor.empty(checkShape(op, shape), dtype);
   fillRandom(t, kind, a, b);
@@ -78,8 +85,23 @@ export function randn(shape: readonly number[], options: TensorOptions = {}): Te
   return made('randn', shape, 'normal', 0, 1, options);
 }
 
+/** Uniform numbers in [0, 1), in the shape and dtype of `t`. */
+export function randLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  return rand(t.shape, { dtype: t.dtype, ...options });
+}
+
+/** Normal numbers, mean 0, standard deviation 1, in the shape and dtype of `t`. */
+export function randnLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  return randn(t.shape, { dtype: t.dtype, ...options });
+}
+
 /** Normal numbers of a given mean and standard deviation. */
-export function normal(mean: number, std: number, shape: readonly number[], options: TensorOptions = {}): Tensor {
+export function normal(
+  mean: number,
+  std: number,
+  shape: readonly number[],
+  options: TensorOptions = {},
+): Tensor {
   real('normal', 'mean', mean, 'must be finite', Number.isFinite);
   real('normal', 'std', std, 'must be finite and >= 0', (v) => v >= 0 && Number.isFinite(v));
   return made('normal', shape, 'normal', mean, std, options);

@@ -40,19 +40,36 @@ export function sameShape(a: Shape, b: Shape): boolean {
  * Checks an integer argument and returns it.
  * @throws ArgumentTypeError if it is not a number, ArgumentRangeError if it is no integer in `min..max`.
  */
-export function integer(op: string, argument: string, value: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
+export function integer(
+  op: string,
+  argument: string,
+  value: unknown,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
   if (typeof value !== 'number') {
     throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
   }
   if (!Number.isSafeInteger(value) || value < min || value > max) {
     const range = max === Number.MAX_SAFE_INTEGER ? `>= ${min}` : `in ${min}..${max}`;
-    throw new ArgumentRangeError({ op, argument, expected: `must be an integer ${range}`, received: describe(value) });
+    throw new ArgumentRangeError({
+      op,
+      argument,
+      expected: `must be an integer ${range}`,
+      received: describe(value),
+    });
   }
   return value;
 }
 
 /** Checks a real argument and returns it; `rule` says in words what `ok` tests. */
-export function real(op: string, argument: string, value: unknown, rule: string, ok: (v: number) => boolean): number {
+export function real(
+  op: string,
+  argument: string,
+  value: unknown,
+  rule: string,
+  ok: (v: number) => boolean,
+): number {
   if (typeof value !== 'number') {
     throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
   }
@@ -68,11 +85,21 @@ export function real(op: string, argument: string, value: unknown, rule: string,
  */
 export function checkShape(op: string, value: unknown, argument = 'shape'): number[] {
   if (!Array.isArray(value)) {
-    throw new ArgumentTypeError({ op, argument, expected: 'must be an array of integers', received: describe(value) });
+    throw new ArgumentTypeError({
+      op,
+      argument,
+      expected: 'must be an array of integers',
+      received: describe(value),
+    });
   }
   const shape: unknown[] = Array.from(value as readonly unknown[]);
   if (shape.length > maxRank) {
-    throw new ShapeError({ op, argument, expected: `rank ${shape.length} exceeds ${maxRank}`, received: describe(shape) });
+    throw new ShapeError({
+      op,
+      argument,
+      expected: `rank ${shape.length} exceeds ${maxRank}`,
+      received: describe(shape),
+    });
   }
   const checked = shape.map((d, i) => integer(op, `${argument}[${i}]`, d, 0));
   checkElementCount(op, checked, argument);
@@ -82,7 +109,12 @@ export function checkShape(op: string, value: unknown, argument = 'shape'): numb
 export function checkElementCount(op: string, shape: Shape, argument = 'shape'): number {
   const n = sizeOf(shape);
   if (!(n <= maxElements)) {
-    throw new ShapeError({ op, argument, expected: `element count exceeds 2^38`, received: formatShape(shape) });
+    throw new ShapeError({
+      op,
+      argument,
+      expected: `element count exceeds 2^38`,
+      received: formatShape(shape),
+    });
   }
   return n;
 }
@@ -120,14 +152,24 @@ export function normalizeDim(op: string, dim: unknown, rank: number, argument = 
   return d < 0 ? d + limit : d;
 }
 
-/** Sorted distinct dimensions; all of them when `dim` is undefined. */
-export function normalizeDims(op: string, dim: number | readonly number[] | undefined, rank: number): number[] {
-  if (dim === undefined) return Array.from({ length: rank }, (_, i) => i);
+/** Sorted distinct dimensions; all of them when `dim` is undefined, null or an empty list. */
+export function normalizeDims(
+  op: string,
+  dim: number | readonly number[] | null | undefined,
+  rank: number,
+): number[] {
+  if (dim == null || (typeof dim !== 'number' && dim.length === 0))
+    return Array.from({ length: rank }, (_, i) => i);
   const list = typeof dim === 'number' ? [dim] : Array.from(dim);
   const dims = list.map((d) => normalizeDim(op, d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < dims.length; i++) {
     if (dims[i] === dims[i - 1]) {
-      throw new ArgumentRangeError({ op, argument: 'dim', expected: 'must not repeat', received: describe(list) });
+      throw new ArgumentRangeError({
+        op,
+        argument: 'dim',
+        expected: 'must not repeat',
+        received: describe(list),
+      });
     }
   }
   return rank === 0 ? [] : dims;

@@ -17,6 +17,9 @@ import { isGradEnabled, noGrad } from './grad-mode';
 /** Gradients for the inputs, in order; null where there is none. `wanted[i]` tells if input i needs one. */
 export type Backward = (grad: Tensor, wanted: readonly boolean[]) => readonly (Tensor | null)[];
 
+/** Called with a gradient; what it returns, if anything, takes its place. */
+export type GradientHook = ((grad: Tensor) => Tensor | null | undefined) | ((grad: Tensor) => void);
+
 let nextSequence = 0;
 
 /** One recorded operation. */
@@ -25,7 +28,7 @@ export class Node {
   /** Gradient gathered for the output while a backward pass runs. */
   grad: Tensor | null = null;
   /** Called with the finished gradient of the output; may replace it. */
-  hooks: ((grad: Tensor) => Tensor | null | undefined)[] | null = null;
+  hooks: GradientHook[] | null = null;
   /** The output, when its gradient is to be kept (retainGrad). */
   retained: Tensor | null = null;
   private savedVersions: readonly number[];
@@ -158,7 +161,10 @@ class Pending {
   isSole(t: Tensor): boolean {
     const { storage } = t;
     return (
-      this.counts.get(storage) === 1 && storage.frame === this.frame && storage.length === t.numel && t.isContiguous
+      this.counts.get(storage) === 1 &&
+      storage.frame === this.frame &&
+      storage.length === t.numel &&
+      t.isContiguous
     );
   }
 
@@ -213,22 +219,27 @@ function accumulateLeaf(leaf: Tensor, grad: Tensor, pending: Pending): void {
   }
 }
 
-function accumulate(node: Node, grad: Tensor, pending: Pending): void {
-  if (node.grad === null) {
-    node.grad = grad;
+/** Where gradients of one tensor add up before anything is done with them. */
+interface Slot {
+  grad: Tensor | null;
+}
+
+function accumulate(slot: Slot, grad: Tensor, pending: Pending): void {
+  if (slot.grad === null) {
+    slot.grad = grad;
     return;
   }
-  if (pending.isSole(node.grad)) {
-    engineOps().addInto(node.grad, grad);
+  if (pending.isSole(slot.grad)) {
+    engineOps().addInto(slot.grad, grad);
     pending.drop(grad);
     return;
   }
-  const sum = engineOps().clone(node.grad);
+  const sum = engineOps().clone(slot.grad);
   engineOps().addInto(sum, grad);
   pending.hold(sum);
-  pending.drop(node.grad);
+  pending.drop(slot.grad);
   pending.drop(grad);
-  node.grad = sum;
+  slot.grad = sum;
 }
 
 /** Releases what a backward closure made beside the gradients it returned. */
@@ -281,54 +292,112 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
   }
   noGrad(() => {
     const frame = pushFrame();
-    const order = root.gradFn === null ? [] : reachable(root.gradFn);
+    const pass = new Pass(frame, options.retainGraph === true);
     try {
-      const pending = new Pending(frame);
-      const seed = gradient ?? engineOps().ones(root);
-      pending.hold(seed);
-      if (root.gradFn === null) accumulateLeaf(root, seed, pending);
-      else root.gradFn.grad = seed;
-      for (const node of order) step(node, frame, pending, options.retainGraph === true);
+      pass.run(root, gradient ?? engineOps().ones(root));
     } finally {
-      for (const node of order) node.grad = null;
+      pass.end();
       popFrame(frame, new Set());
     }
   });
 }
 
-function step(node: Node, frame: Frame, pending: Pending, retainGraph: boolean): void {
-  let grad = node.grad;
-  if (grad === null) return;
-  node.grad = null;
-  if (node.hooks !== null) {
-    for (const hook of node.hooks) {
-      // A hook is the user's code: it may hold on to the gradient and to whatever it makes.
-      const shown: Tensor = grad;
-      shown.storage.keep();
-      const replaced = outsideFrame(frame, () => hook(shown));
-      if (replaced != null) {
-        pending.hold(replaced);
-        pending.drop(grad);
-        grad = replaced;
-      }
+/** One walk through a graph. */
+class Pass {
+  private readonly pending: Pending;
+  private order: readonly Node[] = [];
+  /** Leaves with hooks: those want the whole gradient, so it is gathered until the walk is over. */
+  private readonly hookedLeaves = new Map<Tensor, Slot>();
+
+  constructor(
+    private readonly frame: Frame,
+    private readonly retainGraph: boolean,
+  ) {
+    this.pending = new Pending(frame);
+  }
+
+  run(root: Tensor, seed: Tensor): void {
+    this.pending.hold(seed);
+    if (root.gradFn === null) {
+      this.toLeaf(root, seed);
+    } else {
+      this.order = reachable(root.gradFn);
+      root.gradFn.grad = seed;
+      for (const node of this.order) this.step(node);
+    }
+    for (const [leaf, { grad }] of this.hookedLeaves) {
+      if (grad !== null) accumulateLeaf(leaf, this.hooked(leaf.hooks ?? [], grad), this.pending);
     }
   }
-  if (node.retained !== null) {
-    grad.storage.keep();
-    node.retained.grad = grad;
+
+  end(): void {
+    for (const node of this.order) node.grad = null;
   }
-  const from = frame.made.length;
-  const gradients = node.apply(grad);
-  for (const g of gradients) if (g !== null) pending.hold(g);
-  for (let i = 0; i < node.edges.length; i++) {
-    const edge = node.edges[i];
-    const g = gradients[i];
-    if (g == null) continue;
-    if (edge === null) pending.drop(g);
-    else if (edge instanceof Node) accumulate(edge, g, pending);
-    else accumulateLeaf(edge, g, pending);
+
+  private toLeaf(leaf: Tensor, grad: Tensor): void {
+    if (leaf.hooks === null || leaf.hooks.length === 0) {
+      accumulateLeaf(leaf, grad, this.pending);
+      return;
+    }
+    let slot = this.hookedLeaves.get(leaf);
+    if (slot === undefined) this.hookedLeaves.set(leaf, (slot = { grad: null }));
+    accumulate(slot, grad, this.pending);
   }
-  pending.drop(grad);
-  releaseTemporaries(frame, from, pending);
-  if (!retainGraph) node.release();
+
+  private step(node: Node): void {
+    const { frame, pending } = this;
+    if (node.grad === null) return;
+    const grad = node.hooks === null ? node.grad : this.hooked(node.hooks, node.grad);
+    node.grad = null;
+    if (node.retained !== null) this.retain(node.retained, grad);
+    const from = frame.made.length;
+    const gradients = node.apply(grad);
+    for (const g of gradients) if (g !== null) pending.hold(g);
+    for (let i = 0; i < node.edges.length; i++) {
+      const edge = node.edges[i];
+      const g = gradients[i];
+      if (g == null) continue;
+      if (edge === null) pending.drop(g);
+      else if (edge instanceof Node) accumulate(edge, g, pending);
+      else this.toLeaf(edge, g);
+    }
+    pending.drop(grad);
+    releaseTemporaries(frame, from, pending);
+    if (!this.retainGraph) node.release();
+  }
+
+  /** What hooks make of a gradient. They are the user's code: they may hold on to it and to whatever they make. */
+  private hooked(hooks: readonly GradientHook[], first: Tensor): Tensor {
+    let grad = first;
+    for (const hook of [...hooks]) {
+      const shown: Tensor = grad;
+      shown.storage.keep();
+      const replaced: unknown = outsideFrame(this.frame, () => hook(shown));
+      if (replaced === undefined || replaced === null) continue;
+      if (
+        !(replaced instanceof Tensor) ||
+        replaced.dtype !== grad.dtype ||
+        !sameShape(replaced.shape, grad.shape)
+      ) {
+        throw new ShapeError({
+          op: 'backward',
+          argument: 'the result of a hook',
+          expected: `must be a ${grad.dtype} tensor of shape ${formatShape(grad.shape)}`,
+          received:
+            replaced instanceof Tensor ? `${replaced.dtype} ${formatShape(replaced.shape)}` : typeof replaced,
+        });
+      }
+      this.pending.hold(replaced);
+      this.pending.drop(grad);
+      grad = replaced;
+    }
+    return grad;
+  }
+
+  /** Adds to the gradient of a tensor that is not a leaf. */
+  private retain(t: Tensor, grad: Tensor): void {
+    const existing = t.peekGrad();
+    if (existing !== null) engineOps().addInto(existing, grad);
+    else t.adoptGrad(outsideFrame(this.frame, () => engineOps().clone(grad)));
+  }
 }

@@ -2,13 +2,24 @@
 import { isFloating } from '../dtype';
 import { ArgumentTypeError, DTypeError, ShapeError, describe } from '../errors';
 import { formatShape, sameShape, type Shape } from '../shape';
-import { expectTensor, type Tensor } from '../tensor/tensor';
+import { Tensor, expectTensor } from '../tensor/tensor';
 
 /** Checks that `value` is a float32 or float64 tensor. */
 export function expectFloating(op: string, argument: string, value: unknown): Tensor {
   const t = expectTensor(op, argument, value);
   if (isFloating(t.dtype)) return t;
   throw new DTypeError({ op, argument, expected: 'must be float32 or float64', received: t.dtype });
+}
+
+/** Checks that `value` is a tensor or a number. */
+export function checkOperand(op: string, argument: string, value: unknown): void {
+  if (typeof value === 'number' || value instanceof Tensor) return;
+  throw new ArgumentTypeError({
+    op,
+    argument,
+    expected: 'must be a Tensor or a number',
+    received: describe(value),
+  });
 }
 
 /** Checks that `value` is a tensor of the dtype of `like`, which is the argument `likeArgument`. */

@@ -12,6 +12,7 @@ import { broadcastShapes, broadcastStrides, sameShape, type Shape } from '../sha
 import { cloneElements, contiguousElements, fillElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, sumTo } from './broadcast';
+import { checkOperand } from './checks';
 import { unary } from './unary';
 
 /** A tensor, or a number that is broadcast to any shape. */
@@ -29,6 +30,8 @@ export const exp = (input: Tensor): Tensor => unary('exp', input);
 export const expm1 = (input: Tensor): Tensor => unary('expm1', input);
 /** Natural logarithm. */
 export const log = (input: Tensor): Tensor => unary('log', input);
+/** Logarithm to base 2. */
+export const log2 = (input: Tensor): Tensor => div(log(input), Math.LN2);
 /** log(1 + x), accurate near 0 */
 export const log1p = (input: Tensor): Tensor => unary('log1p', input);
 /** Square root. */
@@ -116,7 +119,10 @@ interface BinaryDerivatives {
 
 /** Shares the gradient at ties, as PyTorch does. */
 function extremeGradient(grad: Tensor, mine: Tensor, other: Tensor, wins: CompareFn): Tensor {
-  const share = add(castTo(compare(wins, mine, other), grad.dtype), mul(castTo(eq(mine, other), grad.dtype), 0.5));
+  const share = add(
+    castTo(compare(wins, mine, other), grad.dtype),
+    mul(castTo(eq(mine, other), grad.dtype), 0.5),
+  );
   return mul(grad, share);
 }
 
@@ -152,11 +158,6 @@ const names: Readonly<Record<BinaryFn, string>> = {
   min: 'minimum',
   pow: 'pow',
 };
-
-function checkOperand(op: string, argument: string, value: unknown): void {
-  if (typeof value === 'number' || value instanceof Tensor) return;
-  throw new ArgumentTypeError({ op, argument, expected: 'must be a Tensor or a number', received: describe(value) });
-}
 
 function binary(fn: BinaryFn, a: Operand, b: Operand): Tensor {
   const op = names[fn];

@@ -13,8 +13,12 @@ import { fillRandom } from '../random';
 import { cloneElements, copyElements, fillElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, sumTo } from './broadcast';
+import { clamp, type ClampOptions } from './clamp';
 import { add, div, mul, sub, type Operand } from './elementwise';
-import { expand, region, type BasicIndex } from './views';
+import { scatter, scatterAdd } from './gather';
+import { partOf, without, type Index } from './indexing';
+import { maskedFill } from './logic';
+import { expand } from './views';
 
 function refuse(op: string, expected: string, hint: string): never {
   throw new GraphError('ERR_MODIFIED_IN_PLACE', { op, argument: 'tensor', expected, received: '', hint });
@@ -26,7 +30,11 @@ function checkEditable(op: string, t: Tensor, recorded: boolean): void {
     refuse(op, 'is a leaf that requires gradients', 'edit it inside noGrad, or edit a clone()');
   }
   if (recorded && t.isView) {
-    refuse(op, 'is a view: a recorded edit would not reach its base', 'edit the base itself, as in base.set(index, v)');
+    refuse(
+      op,
+      'is a view: a recorded edit would not reach its base',
+      'edit the base itself, as in base.set(index, v)',
+    );
   }
 }
 
@@ -54,32 +62,65 @@ function edit(op: string, t: Tensor, other: Operand, compute: (old: Tensor) => T
   return t;
 }
 
-function arithmetic(op: string, fn: BinaryFn, t: Tensor, other: Operand, compute: (old: Tensor) => Tensor): Tensor {
+function arithmetic(
+  op: string,
+  fn: BinaryFn,
+  t: Tensor,
+  other: Operand,
+  compute: (old: Tensor) => Tensor,
+): Tensor {
   expectTensor(op, 'tensor', t);
   const direct =
     t.isContiguous &&
     (typeof other === 'number'
       ? t.dtype === 'float32' || t.dtype === 'float64'
-      : other instanceof Tensor && other.dtype === t.dtype && other.isContiguous && sameShape(other.shape, t.shape));
+      : other instanceof Tensor &&
+        other.dtype === t.dtype &&
+        other.isContiguous &&
+        sameShape(other.shape, t.shape));
   if (!direct || needsGrad(t, other instanceof Tensor ? other : null)) return edit(op, t, other, compute);
   if (typeof other === 'number') {
     run('binaryScalar', { fn: binaryFns[fn], n: t.numel, reversed: 0, value: other }, { x: t, y: t });
   } else {
     const unit = [1];
-    run('binary', { fn: binaryFns[fn], rank: 1, shape: [t.numel], aStrides: unit, bStrides: unit }, { a: t, b: other, y: t });
+    run(
+      'binary',
+      { fn: binaryFns[fn], rank: 1, shape: [t.numel], aStrides: unit, bStrides: unit },
+      { a: t, b: other, y: t },
+    );
   }
   t.storage.version++;
   return t;
 }
 
 /** t += other */
-export const add_ = (t: Tensor, other: Operand): Tensor => arithmetic('add_', 'add', t, other, (old) => add(old, other));
+export const add_ = (t: Tensor, other: Operand): Tensor =>
+  arithmetic('add_', 'add', t, other, (old) => add(old, other));
 /** t -= other */
-export const sub_ = (t: Tensor, other: Operand): Tensor => arithmetic('sub_', 'sub', t, other, (old) => sub(old, other));
+export const sub_ = (t: Tensor, other: Operand): Tensor =>
+  arithmetic('sub_', 'sub', t, other, (old) => sub(old, other));
 /** t *= other */
-export const mul_ = (t: Tensor, other: Operand): Tensor => arithmetic('mul_', 'mul', t, other, (old) => mul(old, other));
+export const mul_ = (t: Tensor, other: Operand): Tensor =>
+  arithmetic('mul_', 'mul', t, other, (old) => mul(old, other));
 /** t /= other */
-export const div_ = (t: Tensor, other: Operand): Tensor => arithmetic('div_', 'div', t, other, (old) => div(old, other));
+export const div_ = (t: Tensor, other: Operand): Tensor =>
+  arithmetic('div_', 'div', t, other, (old) => div(old, other));
+
+/** Limits the elements to a range, see clamp. */
+export const clamp_ = (t: Tensor, options: ClampOptions): Tensor =>
+  edit('clamp_', t, 0, (old) => clamp(old, options));
+
+/** Sets the elements where `mask` is true to `value`. */
+export const maskedFill_ = (t: Tensor, mask: Tensor, value: Operand): Tensor =>
+  edit('maskedFill_', t, value, (old) => maskedFill(old, mask, value));
+
+/** Writes `src` to the positions `index` along `dim`, see scatter. */
+export const scatter_ = (t: Tensor, dim: number, index: Tensor, src: Operand): Tensor =>
+  edit('scatter_', t, src, (old) => scatter(old, dim, index, src));
+
+/** Adds `src` at the positions `index` along `dim`, see scatterAdd. */
+export const scatterAdd_ = (t: Tensor, dim: number, index: Tensor, src: Tensor): Tensor =>
+  edit('scatterAdd_', t, src, (old) => scatterAdd(old, dim, index, src));
 
 /** Sets every element to `value`. */
 export function fill_(t: Tensor, value: number): Tensor {
@@ -131,43 +172,39 @@ export function uniform_(t: Tensor, from = 0, to = 1): Tensor {
  * y.set([0, 1], x.mul(k).sum());
  * y.set([':', slice(0, 1)], 0);
  */
-export function set(t: Tensor, indices: readonly BasicIndex[], value: Operand): Tensor {
+export function set(t: Tensor, indices: readonly Index[], value: Operand): Tensor {
   const op = 'set';
-  const source = typeof value === 'number' ? scalar(value, t) : castTo(expectTensor(op, 'value', value), t.dtype);
+  const source =
+    typeof value === 'number' ? scalar(value, t) : castTo(expectTensor(op, 'value', value), t.dtype);
   const recorded = needsGrad(t, source);
   checkEditable(op, t, recorded);
-  const r = region(op, t, indices);
-  const lead = source.ndim - r.shape.length;
-  const fits = source.shape.every((d, i) => (i < lead ? d === 1 : d === 1 || d === r.shape[i - lead]));
+  const part = partOf(op, t, indices);
+  const lead = source.ndim - part.shape.length;
+  const fits = source.shape.every((d, i) => d === 1 || (i >= lead && d === part.shape[i - lead]));
   if (!fits) {
     throw new ShapeError({
       op,
       argument: 'value',
-      expected: `must broadcast to the selected part ${formatShape(r.shape)}`,
+      expected: `must broadcast to the selected part ${formatShape(part.shape)}`,
       received: formatShape(source.shape),
     });
   }
-  const flat = lead > 0 ? source.detach().viewAs(source.shape.slice(lead), source.strides.slice(lead), source.offset) : source.detach();
   const old = t.detach();
   old.gradFn = t.gradFn;
-  copyElements(expand(flat.detach(), r.shape), new Tensor(t.storage, r.shape, r.strides, r.offset));
+  part.fill(t, expand(withoutLeading(source.detach(), lead), part.shape));
   t.storage.version++;
   if (!recorded) return t;
   t.gradFn = null;
   t.viewVersion = -1;
-  return record(op, t, [old, source], (grad, wanted) => {
-    const part = (g: Tensor): Tensor => {
-      const s = region(op, g, indices);
-      return g.viewAs(s.shape, s.strides, s.offset);
-    };
-    let rest: Tensor | null = null;
-    if (wanted[0]) {
-      rest = cloneElements(grad);
-      const cut = part(rest);
-      copyElements(expand(scalar(0, rest), cut.shape), cut);
-    }
-    return [rest, wanted[1] ? sumTo(part(grad), source.shape) : null];
-  });
+  return record(op, t, [old, source], (grad, wanted) => [
+    wanted[0] ? without(part, grad) : null,
+    wanted[1] ? sumTo(part.of(grad), source.shape) : null,
+  ]);
+}
+
+/** Takes off `count` dimensions of size 1 in front. */
+function withoutLeading(t: Tensor, count: number): Tensor {
+  return count > 0 ? t.viewAs(t.shape.slice(count), t.strides.slice(count), t.offset) : t;
 }
 
 function scalar(value: number, like: Tensor): Tensor {

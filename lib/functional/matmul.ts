@@ -7,7 +7,8 @@ import { broadcastShapes, formatShape, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { sumTo, reduceDims } from './broadcast';
-import { expand, reshape, transpose } from './views';
+import { mul } from './elementwise';
+import { expand, reshape, transpose, unsqueeze } from './views';
 
 /** Both floating and alike, or an error that names both. */
 export function checkSameFloat(op: string, a: Tensor, aName: string, b: Tensor, bName: string): void {
@@ -138,7 +139,8 @@ export function matmul(input: Tensor, other: Tensor): Tensor {
   expectTensor('matmul', 'input', input);
   expectTensor('matmul', 'other', other);
   checkSameFloat('matmul', input, 'input', other, 'other');
-  if (input.ndim === 0 || other.ndim === 0) shapeError(input.shape, other.shape, 'must have at least one dimension');
+  if (input.ndim === 0 || other.ndim === 0)
+    shapeError(input.shape, other.shape, 'must have at least one dimension');
   const a = input.ndim === 1 ? reshape(input, [1, input.shape[0]]) : input;
   const b = other.ndim === 1 ? reshape(other, [other.shape[0], 1]) : other;
   const k = a.shape[a.ndim - 1];
@@ -164,6 +166,36 @@ function shapeError(a: Shape, b: Shape, rule: string): never {
   });
 }
 
+/** Sum of the products of two vectors of one length. @throws ShapeError unless both are 1-D */
+export function dot(input: Tensor, other: Tensor): Tensor {
+  for (const [argument, t] of [
+    ['input', input],
+    ['other', other],
+  ] as const)
+    expectVector('dot', argument, t);
+  if (input.numel !== other.numel) {
+    throw new ShapeError({
+      op: 'dot',
+      argument: 'other',
+      expected: `must have ${input.numel} elements, as input has`,
+      received: String(other.numel),
+    });
+  }
+  return matmul(input, other);
+}
+
+/** The products of every element of one vector with every element of another: [n] x [m] -> [n, m]. */
+export function outer(input: Tensor, other: Tensor): Tensor {
+  expectVector('outer', 'input', input);
+  expectVector('outer', 'other', other);
+  return mul(unsqueeze(input, 1), other);
+}
+
+function expectVector(op: string, argument: string, t: Tensor): void {
+  if (expectTensor(op, argument, t).ndim === 1) return;
+  throw new ShapeError({ op, argument, expected: 'must be 1-D', received: formatShape(t.shape) });
+}
+
 /**
  * y = x W^T + b over the last dimension.
  *
@@ -184,12 +216,18 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
   };
   if (weight.ndim !== 2) fail('weight', 'must be 2-D [outFeatures, inFeatures]', weight.shape);
   const [out, features] = weight.shape;
-  if (out === 0 || features === 0) fail('weight', 'must have at least one feature on both sides', weight.shape);
+  if (out === 0 || features === 0)
+    fail('weight', 'must have at least one feature on both sides', weight.shape);
   if (input.ndim === 0) fail('input', 'must have at least one dimension', input.shape);
   if (input.shape[input.ndim - 1] !== features) {
-    fail('input', `must have ${features} features in its last dimension (weight ${formatShape(weight.shape)})`, input.shape);
+    fail(
+      'input',
+      `must have ${features} features in its last dimension (weight ${formatShape(weight.shape)})`,
+      input.shape,
+    );
   }
-  if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== out)) fail('bias', `must have shape [${out}]`, bias.shape);
+  if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== out))
+    fail('bias', `must have shape [${out}]`, bias.shape);
   const lead = input.shape.slice(0, -1);
   const x = reshape(input.detach(), [sizeOf(lead), features]);
   const y = reshape(product(x, transpose(weight.detach(), 0, 1), bias?.detach() ?? null), [...lead, out]);

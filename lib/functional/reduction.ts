@@ -1,116 +1,41 @@
 /**
- * Reductions over no (all), one or several dimensions.
+ * Reductions over no (all), one or several dimensions: sums, means, spreads, norms, products.
  *
  * Sums run in blocks whose totals are added in double, in an order that does not depend on threads.
  */
 import { needsGrad, record } from '../autograd/engine';
 import { isFloating } from '../dtype';
-import { ShapeError } from '../errors';
 import { run } from '../native';
-import { formatShape, normalizeDim, normalizeDims, sizeOf } from '../shape';
+import { contiguousStrides, normalizeDims, real, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
-import { castTo, reduceCode, reduceDims } from './broadcast';
-import { div, mul, sqrt, square, sub, eq } from './elementwise';
-import { expand, reshape } from './views';
+import { castTo, reduceDims, reduceMiddle, type ReduceFn } from './broadcast';
+import {
+  abs,
+  add,
+  div,
+  eq,
+  exp,
+  gt,
+  log,
+  maximum,
+  mul,
+  ne,
+  pow,
+  sign,
+  sqrt,
+  square,
+  sub,
+  where,
+} from './elementwise';
+import { expand, permute, reshape } from './views';
 
-export type Dims = number | readonly number[];
+/** One dimension or several, negative from the end; null or nothing for all. */
+export type Dims = number | readonly number[] | null;
 
 export interface ReduceOptions {
   /** Keep reduced dimensions with size 1. Default false. */
   readonly keepdim?: boolean;
-}
-
-function dropDims(kept: Tensor, dims: readonly number[], keepdim: boolean | undefined): Tensor {
-  if (keepdim === true || dims.length === 0) return kept;
-  return reshape(
-    kept,
-    kept.shape.filter((_, i) => !dims.includes(i)),
-  );
-}
-
-function floating(t: Tensor): Tensor {
-  return isFloating(t.dtype) ? t : castTo(t, 'float32');
-}
-
-/** Sum over `dim` (all dimensions if omitted). Integer and bool tensors give int32. */
-export function sum(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
-  expectTensor('sum', 'input', input);
-  if (!isFloating(input.dtype)) return castTo(sum(castTo(input, 'float64'), dim, options), 'int32');
-  const dims = normalizeDims('sum', dim, input.ndim);
-  const y = reduceDims('sum', input.detach(), dims);
-  const { shape } = input;
-  const kept = dims.length === 0 ? input : record('sum', y, [input], (grad) => [expand(grad, shape)]);
-  return dropDims(kept, dims, options.keepdim);
-}
-
-/** Mean over `dim` (all dimensions if omitted). */
-export function mean(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
-  expectTensor('mean', 'input', input);
-  const x = floating(input);
-  const dims = normalizeDims('mean', dim, x.ndim);
-  const n = sizeOf(dims.map((d) => x.shape[d]));
-  return div(sum(x, dims, options), n);
-}
-
-/**
- * Variance over `dim`: the mean squared distance from the mean, with n - correction in the denominator.
- * Computed in two passes, so it stays accurate for data far from zero.
- */
-export function variance(
-  input: Tensor,
-  dim?: Dims,
-  options: ReduceOptions & { readonly correction?: number } = {},
-): Tensor {
-  expectTensor('var', 'input', input);
-  const x = floating(input);
-  const dims = normalizeDims('var', dim, x.ndim);
-  const n = sizeOf(dims.map((d) => x.shape[d]));
-  const centred = sub(x, mean(x, dims, { keepdim: true }));
-  return div(sum(square(centred), dims, options), Math.max(0, n - (options.correction ?? 1)));
-}
-
-/** Standard deviation over `dim`, see {@link variance}. */
-export function std(
-  input: Tensor,
-  dim?: Dims,
-  options: ReduceOptions & { readonly correction?: number } = {},
-): Tensor {
-  return sqrt(variance(input, dim, options));
-}
-
-/** Euclidean norm over `dim` (all dimensions if omitted). */
-export function norm(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
-  return sqrt(sum(square(floating(expectTensor('norm', 'input', input))), dim, options));
-}
-
-function extremeAll(fn: 'max' | 'min', input: Tensor): Tensor {
-  const x = floating(input);
-  if (x.numel === 0) emptyError(fn, x);
-  const flat = contiguousElements(x.detach());
-  const y = Tensor.empty([], x.dtype);
-  run('reduce', { fn: reduceCode[fn], outer: 1, n: x.numel, inner: 1 }, { x: flat, y, index: null });
-  if (!needsGrad(x)) return castTo(y, input.dtype);
-  // The gradient is shared evenly among equal extremes, as in PyTorch's full reduction.
-  return record(
-    fn,
-    y,
-    [x],
-    (grad) => {
-      const hit = castTo(eq(x, y), grad.dtype);
-      return [mul(hit, div(grad, sum(hit)))];
-    },
-    { saved: [x] },
-  );
-}
-
-function emptyError(op: string, t: Tensor): never {
-  throw new ShapeError({
-    op,
-    argument: 'input',
-    expected: 'must not be empty along the reduced dimension',
-    received: formatShape(t.shape),
-  });
 }
 
 /** Values and their positions along one dimension. */
@@ -120,63 +45,300 @@ export interface ValuesAndIndices {
   readonly indices: Tensor;
 }
 
-/** Extreme values along one dimension with the position of the first; the gradient goes there. */
-function extremeAlong(fn: 'max' | 'min', input: Tensor, dim: number, keepdim: boolean): ValuesAndIndices {
-  const x = floating(input);
-  const d = normalizeDim(fn, dim, x.ndim);
-  const n = x.ndim === 0 ? 1 : x.shape[d];
-  if (n === 0) emptyError(fn, x);
-  const source = contiguousElements(x.detach());
-  const shape = x.shape.map((v, i) => (i === d ? 1 : v));
-  const outer = sizeOf(x.shape.slice(0, d));
-  const inner = sizeOf(x.shape.slice(d + 1));
-  const y = Tensor.empty(shape, x.dtype);
-  const index = Tensor.empty(shape, 'int32');
-  run('reduce', { fn: reduceCode[fn], outer, n, inner }, { x: source, y, index });
-  const values = needsGrad(x)
-    ? record(fn, y, [x], (grad) => [scatterAlong(grad, index, n, d)], { saved: [index] })
-    : castTo(y, input.dtype);
-  return { values: dropDims(values, [d], keepdim), indices: dropDims(index, [d], keepdim) };
+// ---- what all reductions share ----
+
+/** One reduction of tensors of shape `from`. */
+export interface Reducing {
+  /** Sorted; empty only for 0-d tensors. */
+  readonly dims: readonly number[];
+  /** Elements that go into each result. */
+  readonly count: number;
+  readonly from: Shape;
+  /** The reduced dimensions as 1. */
+  readonly kept: Shape;
+  /** Shape of the result. */
+  readonly shape: Shape;
 }
 
-/** Zeros of size n along `d` with grad at the positions `index`. */
-function scatterAlong(grad: Tensor, index: Tensor, n: number, d: number): Tensor {
-  const positions = Tensor.empty(
-    grad.shape.map((_, i) => (i === d ? n : 1)),
-    'int32',
+export function reducing(op: string, x: Tensor, dim: Dims | undefined, options: ReduceOptions): Reducing {
+  const dims = normalizeDims(op, dim, x.ndim);
+  const kept = x.shape.map((d, i) => (dims.includes(i) ? 1 : d));
+  return {
+    dims,
+    count: sizeOf(dims.map((d) => x.shape[d])),
+    from: x.shape,
+    kept,
+    shape: options.keepdim === true ? kept : x.shape.filter((_, i) => !dims.includes(i)),
+  };
+}
+
+/** A contiguous tensor under another shape, not recorded. */
+function under(t: Tensor, shape: Shape): Tensor {
+  return new Tensor(t.storage, shape, contiguousStrides(shape), t.offset);
+}
+
+/** Reduces, not recorded; always into fresh memory. */
+export function reduced(fn: ReduceFn, x: Tensor, r: Reducing): Tensor {
+  if (r.dims.length === 0) return reduceMiddle(fn, contiguousElements(x), 1, 1, 1, r.shape);
+  return under(reduceDims(fn, x, r.dims), r.shape);
+}
+
+/** A gradient (or value) of the result's shape, over all elements it was reduced from; not recorded. */
+export function widened(t: Tensor, r: Reducing): Tensor {
+  return expand(reshape(t.detach(), r.kept), r.from);
+}
+
+/** Integers and bools through float64, which holds them exactly. */
+export function exactFloat(t: Tensor): Tensor {
+  return isFloating(t.dtype) ? t : castTo(t, 'float64');
+}
+
+/** An average of integers is a float32. */
+function averaged(t: Tensor, compute: (x: Tensor) => Tensor): Tensor {
+  return isFloating(t.dtype) ? compute(t) : castTo(compute(castTo(t, 'float64')), 'float32');
+}
+
+// ---- sums and means ----
+
+/** Sum over `dim` (all dimensions if omitted). Integer and bool tensors give int32. */
+export function sum(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  expectTensor('sum', 'input', input);
+  if (!isFloating(input.dtype)) return castTo(sum(castTo(input, 'float64'), dim, options), 'int32');
+  const r = reducing('sum', input, dim, options);
+  const y = reduced('sum', input, r);
+  if (!needsGrad(input)) return y;
+  return record('sum', y, [input], (grad) => [widened(grad, r)]);
+}
+
+/** Mean over `dim` (all dimensions if omitted); NaN of no elements. Integers give float32. */
+export function mean(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  expectTensor('mean', 'input', input);
+  return averaged(input, (x) => {
+    const r = reducing('mean', x, dim, options);
+    const y = reduced('mean', x, r);
+    if (!needsGrad(x)) return y;
+    return record('mean', y, [x], (grad) => [widened(div(grad, r.count), r)]);
+  });
+}
+
+// ---- variance and standard deviation ----
+
+export interface VarianceOptions extends ReduceOptions {
+  /** Taken off the number of elements in the denominator. Default 1: the unbiased estimate. */
+  readonly correction?: number;
+}
+
+interface Centred {
+  /** x minus its rounded mean. */
+  readonly values: Tensor;
+  /** What the mean was off by: the mean of `values`. */
+  readonly rest: Tensor;
+}
+
+/** x - mean in two pieces. Rounding the mean would show where it is large beside the spread. */
+function centred(x: Tensor, r: Reducing): Centred {
+  const values = sub(x, widened(reduced('mean', x, r), r));
+  return { values, rest: reduced('mean', values, r) };
+}
+
+/** (sum d^2 - n rest^2) / (n - correction) with d = x - mean; not recorded. */
+function varianceOf(x: Tensor, r: Reducing, divisor: number): Tensor {
+  const { values, rest } = centred(x, r);
+  const squares = sub(reduced('sumOfSquares', values, r), mul(square(rest), r.count));
+  return div(maximum(squares, 0), divisor);
+}
+
+function spread(op: 'var' | 'std', input: Tensor, dim: Dims | undefined, options: VarianceOptions): Tensor {
+  expectTensor(op, 'input', input);
+  const { correction = 1 } = options;
+  real(op, 'correction', correction, 'must be finite', Number.isFinite);
+  return averaged(input, (x) => {
+    const values = x.detach();
+    const r = reducing(op, x, dim, options);
+    const divisor = Math.max(0, r.count - correction);
+    const variance = varianceOf(values, r, divisor);
+    const y = op === 'std' ? sqrt(variance) : variance;
+    if (!needsGrad(x)) return y;
+    const result = y.detach();
+    // d var / dx = 2 (x - mean) / divisor; d std = d var / (2 std), 0 where all elements are equal, as in PyTorch.
+    return record(
+      op,
+      y,
+      [x],
+      (grad) => {
+        const scale = op === 'std' ? where(eq(result, 0), 0, div(grad, result)) : mul(grad, 2);
+        const { values: d, rest } = centred(values, r);
+        return [mul(sub(d, widened(rest, r)), widened(div(scale, divisor), r))];
+      },
+      { saved: op === 'std' ? [values, result] : [values] },
+    );
+  });
+}
+
+/**
+ * Variance over `dim`: the mean squared distance from the mean, with n - correction in the denominator. Accurate also for
+ * data far from zero.
+ *
+ * @example
+ * x.var([0, 2, 3], { correction: 0, keepdim: true }); // what batch normalisation divides by
+ */
+export function variance(input: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+  return spread('var', input, dim, options);
+}
+
+/** Standard deviation over `dim`: the root of {@link variance}. */
+export function std(input: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+  return spread('std', input, dim, options);
+}
+
+// ---- norms ----
+
+export interface NormOptions extends ReduceOptions {
+  /** The exponent: any number, Infinity for the largest |x|, 0 for the number of non-zeros. Default 2. */
+  readonly p?: number;
+}
+
+function normValue(x: Tensor, r: Reducing, p: number): Tensor {
+  if (p === 2) return sqrt(reduced('sumOfSquares', x, r));
+  if (p === 0) return reduced('sum', castTo(ne(x, 0), x.dtype), r);
+  if (p === 1) return reduced('sum', abs(x), r);
+  if (p === Infinity) return reduced('max', abs(x), r);
+  if (p === -Infinity) return reduced('min', abs(x), r);
+  return pow(reduced('sum', pow(abs(x), p), r), 1 / p);
+}
+
+/** d norm / dx = sign(x) (|x| / norm)^(p - 1); 0 where the norm is 0, as in PyTorch. */
+function normGradient(grad: Tensor, x: Tensor, y: Tensor, r: Reducing, p: number): Tensor {
+  if (p === 0) return mul(x, 0);
+  if (p === 1) return mul(sign(x), widened(grad, r));
+  if (!Number.isFinite(p)) return mul(sign(x), sharedAmong(eq(abs(x), widened(y, r)), grad, r));
+  const safe = widened(where(eq(y, 0), 1, y), r);
+  const slope = p === 2 ? div(x, safe) : mul(sign(x), pow(div(abs(x), safe), p - 1));
+  return mul(slope, widened(where(eq(y, 0), 0, grad), r));
+}
+
+/**
+ * The p-norm (sum |x|^p)^(1/p) over `dim` (all dimensions if omitted).
+ *
+ * @example
+ * tensor([[3, 4]]).norm();             // tensor(5.)
+ * norm(x, 1, { p: 1, keepdim: true }); // sums of absolute values
+ */
+export function norm(input: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
+  expectTensor('norm', 'input', input);
+  const { p = 2 } = options;
+  real('norm', 'p', p, 'must be a number', (v) => !Number.isNaN(v));
+  return averaged(input, (x) => {
+    const r = reducing('norm', x, dim, options);
+    const values = x.detach();
+    const y = normValue(values, r, p);
+    if (!needsGrad(x)) return y;
+    const result = y.detach();
+    return record('norm', y, [x], (grad) => [normGradient(grad, values, result, r, p)], {
+      saved: [values, result],
+    });
+  });
+}
+
+/** The gradient of each result in equal parts to the elements that `hit` marks; not recorded. */
+export function sharedAmong(hit: Tensor, grad: Tensor, r: Reducing): Tensor {
+  const hits = castTo(hit, grad.dtype);
+  return mul(hits, widened(div(grad, reduced('sum', hits, r)), r));
+}
+
+// ---- log-sum-exp ----
+
+/**
+ * log(sum(exp(x))) over `dim` without overflow: the largest element is taken off first.
+ *
+ * @example
+ * logsumexp(tensor([[1000, 1000]]), 1); // tensor([1000.6931])
+ */
+export function logsumexp(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  expectTensor('logsumexp', 'input', input);
+  return averaged(input, (x) => {
+    const r = reducing('logsumexp', x, dim, options);
+    const values = x.detach();
+    const y = r.count === 0 ? log(reduced('sum', values, r)) : shiftedLogSum(values, r);
+    if (!needsGrad(x)) return y;
+    const result = y.detach();
+    return record(
+      'logsumexp',
+      y,
+      [x],
+      (grad) => [mul(exp(sub(values, widened(result, r))), widened(grad, r))],
+      { saved: [values, result] },
+    );
+  });
+}
+
+function shiftedLogSum(x: Tensor, r: Reducing): Tensor {
+  const largest = reduced('max', x, r);
+  // An infinite maximum is the result already; taking it off would give NaN.
+  const shift = where(eq(abs(largest), Infinity), 0, largest);
+  const terms = exp(sub(x, widened(shift, r)));
+  return add(log(reduced('sum', terms, r)), shift);
+}
+
+// ---- products ----
+
+/** The middle dimension of [outer, n, inner] that a product runs over, after moving the reduced dimensions together. */
+interface Lines {
+  readonly values: Tensor;
+  readonly outer: number;
+  readonly n: number;
+  /** Undoes the moving for a tensor of the moved shape. */
+  readonly restored: (t: Tensor) => Tensor;
+}
+
+/** The reduced dimensions last. */
+function linesOf(x: Tensor, r: Reducing): Lines {
+  const order = [...x.shape.keys()].filter((d) => !r.dims.includes(d)).concat(r.dims);
+  const inverse = order.map((_, d) => order.indexOf(d));
+  const moved = permute(x, order);
+  return {
+    values: contiguousElements(moved),
+    outer: sizeOf(r.kept),
+    n: r.count,
+    restored: (t) => permute(t, inverse),
+  };
+}
+
+/** Product over `dim` (all dimensions if omitted). Integers give int32. */
+export function prod(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  expectTensor('prod', 'input', input);
+  if (!isFloating(input.dtype)) return castTo(prod(castTo(input, 'float64'), dim, options), 'int32');
+  const r = reducing('prod', input, dim, options);
+  const lines = linesOf(input.detach(), r);
+  const y = Tensor.empty(r.shape, input.dtype);
+  const { outer, n } = lines;
+  run('product', { outer, n, inner: 1 }, { x: lines.values, y });
+  if (!needsGrad(input)) return y;
+  return record(
+    'prod',
+    y,
+    [input],
+    (grad) => {
+      const others = Tensor.empty(lines.values.shape, grad.dtype);
+      run('cumulate', { fn: 2, outer, n, inner: 1 }, { x: lines.values, y: others });
+      return [mul(lines.restored(others), widened(grad, r))];
+    },
+    { saved: [lines.values] },
   );
-  for (let i = 0; i < n; i++) positions.storage.data[i] = i;
-  return mul(castTo(eq(positions, index), grad.dtype), grad);
 }
 
-/** The largest element, or the largest along `dim` with positions. A NaN wins. */
-export function max(input: Tensor): Tensor;
-export function max(input: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
-export function max(input: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesAndIndices {
-  expectTensor('max', 'input', input);
-  return dim === undefined ? extremeAll('max', input) : extremeAlong('max', input, dim, options.keepdim === true);
+// ---- any and all ----
+
+/** True where at least one element along `dim` (of all if omitted) is not 0; bool. */
+export function any(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  expectTensor('any', 'input', input);
+  const x = castTo(ne(input, 0), 'float64');
+  return gt(reduced('sum', x, reducing('any', x, dim, options)), 0);
 }
 
-/** The smallest element, or the smallest along `dim` with positions. A NaN wins. */
-export function min(input: Tensor): Tensor;
-export function min(input: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
-export function min(input: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesAndIndices {
-  expectTensor('min', 'input', input);
-  return dim === undefined ? extremeAll('min', input) : extremeAlong('min', input, dim, options.keepdim === true);
-}
-
-function argExtreme(fn: 'max' | 'min', input: Tensor, dim: number | undefined, keepdim: boolean): Tensor {
-  const x = input.detach();
-  const flat = dim === undefined ? reshape(contiguousElements(x), [x.numel]) : x;
-  return extremeAlong(fn, flat, dim ?? 0, keepdim).indices;
-}
-
-/** Position of the first largest element along `dim`, or in row-major order; int32. */
-export function argmax(input: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
-  return argExtreme('max', expectTensor('argmax', 'input', input), dim, options.keepdim === true);
-}
-
-/** Position of the first smallest element along `dim`, or in row-major order; int32. */
-export function argmin(input: Tensor, dim?: number, options: ReduceOptions = {}): Tensor {
-  return argExtreme('min', expectTensor('argmin', 'input', input), dim, options.keepdim === true);
+/** True where no element along `dim` (of all if omitted) is 0; bool. */
+export function all(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  expectTensor('all', 'input', input);
+  const x = castTo(eq(input, 0), 'float64');
+  return eq(reduced('sum', x, reducing('all', x, dim, options)), 0);
 }

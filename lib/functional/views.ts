@@ -121,7 +121,9 @@ export function transpose(input: Tensor, dim0: number, dim1: number): Tensor {
 export function squeeze(input: Tensor, dim?: number): Tensor {
   expectTensor('squeeze', 'input', input);
   const only = dim === undefined ? -1 : normalizeDim('squeeze', dim, input.ndim);
-  const kept = input.shape.map((_, i) => i).filter((i) => input.shape[i] !== 1 || (dim !== undefined && i !== only));
+  const kept = input.shape
+    .map((_, i) => i)
+    .filter((i) => input.shape[i] !== 1 || (dim !== undefined && i !== only));
   return viewWith('squeeze', input, kept);
 }
 
@@ -157,7 +159,9 @@ export function expand(input: Tensor, shape: readonly number[]): Tensor {
       received: formatShape(shape),
     });
   }
-  const strides = target.map((d, i) => (i < lead || input.shape[i - lead] !== d ? 0 : input.strides[i - lead]));
+  const strides = target.map((d, i) =>
+    i < lead || input.shape[i - lead] !== d ? 0 : input.strides[i - lead],
+  );
   const y = input.viewAs(target, strides, input.offset);
   const from = input.shape;
   return record('expand', y, [input], (grad) => [sumTo(grad, from)]);
@@ -194,7 +198,7 @@ export function slice(start?: number, end?: number, step = 1): Slice {
 export type BasicIndex = number | Slice | ':' | '...' | null;
 
 /** A view specification: what `at` reads and `set` writes. */
-interface Region {
+export interface Region {
   readonly shape: number[];
   readonly strides: number[];
   readonly offset: number;
@@ -288,7 +292,12 @@ export function narrow(input: Tensor, dim: number, start: number, length: number
 export function unbind(input: Tensor, dim = 0): Tensor[] {
   expectTensor('unbind', 'input', input);
   if (input.ndim === 0) {
-    throw new ShapeError({ op: 'unbind', argument: 'input', expected: 'must have a dimension', received: 'a 0-d tensor' });
+    throw new ShapeError({
+      op: 'unbind',
+      argument: 'input',
+      expected: 'must have a dimension',
+      received: 'a 0-d tensor',
+    });
   }
   const d = normalizeDim('unbind', dim, input.ndim);
   const index: BasicIndex[] = new Array<BasicIndex>(d).fill(':');
@@ -314,7 +323,8 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   checkList('cat', tensors);
   const first = tensors[0];
   const d = normalizeDim('cat', dim, first.ndim);
-  const matches = (s: Shape): boolean => s.length === first.ndim && s.every((v, i) => i === d || v === first.shape[i]);
+  const matches = (s: Shape): boolean =>
+    s.length === first.ndim && s.every((v, i) => i === d || v === first.shape[i]);
   tensors.forEach((t, i) => {
     if (first.ndim === 0 || !matches(t.shape)) {
       throw new ShapeError({

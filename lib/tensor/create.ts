@@ -116,7 +116,10 @@ function ragged(where: string, length: number, expected: string): never {
  * const labels = tensor(new Int32Array([3, 1]));
  * const image = tensor(pixels, { shape: [1, 1, 28, 28], dtype: 'float32' });
  */
-export function tensor(values: NestedArray | boolean | TypedArray | Tensor, options: FromValuesOptions = {}): Tensor {
+export function tensor(
+  values: NestedArray | boolean | TypedArray | Tensor,
+  options: FromValuesOptions = {},
+): Tensor {
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype);
   let data: TypedArray;
   let shape: number[];
@@ -143,7 +146,8 @@ export function tensor(values: NestedArray | boolean | TypedArray | Tensor, opti
     throw new ArgumentTypeError({
       op: 'tensor',
       argument: 'values',
-      expected: 'must be a number, nested arrays, a Float32Array, Float64Array, Int32Array, Uint8Array or a Tensor',
+      expected:
+        'must be a number, nested arrays, a Float32Array, Float64Array, Int32Array, Uint8Array or a Tensor',
       received: describe(values),
       hint: Buffer.isBuffer(values)
         ? 'for bytes use new Uint8Array(buffer), for floats new Float32Array(buffer.buffer, buffer.byteOffset, n)'
@@ -197,9 +201,22 @@ export function onesLike(t: Tensor, options: TensorOptions = {}): Tensor {
   return full(t.shape, 1, { dtype: t.dtype, ...options });
 }
 
+/** `value` everywhere, in the shape and dtype of `t`. */
+export function fullLike(t: Tensor, value: number, options: TensorOptions = {}): Tensor {
+  return full(t.shape, value, { dtype: t.dtype, ...options });
+}
+
+/** A tensor of the shape and dtype of `t` whose elements are not set. */
+export function emptyLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  return empty(t.shape, { dtype: t.dtype, ...options });
+}
+
 /** A tensor of `shape` whose elements are not set. */
 export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return finish(Tensor.empty(checkShape('empty', shape), checkDType('empty', options.dtype ?? 'float32')), options);
+  return finish(
+    Tensor.empty(checkShape('empty', shape), checkDType('empty', options.dtype ?? 'float32')),
+    options,
+  );
 }
 
 /**
@@ -218,7 +235,8 @@ export function arange(first: number, ...rest: (number | TensorOptions | undefin
   const start = numbers.length === 0 ? 0 : first;
   const end = numbers.length === 0 ? first : numbers[0];
   const step = numbers[1] ?? 1;
-  for (const [name, v] of Object.entries({ start, end, step })) real('arange', name, v, 'must be finite', Number.isFinite);
+  for (const [name, v] of Object.entries({ start, end, step }))
+    real('arange', name, v, 'must be finite', Number.isFinite);
   if (step === 0 || (end - start) / step < 0) {
     throw new ArgumentRangeError({
       op: 'arange',
@@ -234,4 +252,3 @@ export function arange(first: number, ...rest: (number | TensorOptions | undefin
   for (let i = 0; i < n; i++) data[i] = start + i * step;
   return finish(new Tensor(Storage.adopt(dtype, data), [n], [1], 0), options);
 }
-

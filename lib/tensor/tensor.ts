@@ -4,9 +4,9 @@
  * This file holds what needs no arithmetic. Operations are free functions in `functional/`; `methods.ts` hangs them on
  * the prototype, so that imports point one way.
  */
-import type { Node } from '../autograd/engine';
+import type { GradientHook, Node } from '../autograd/engine';
 import { arrayOf, type DType, type TypedArray } from '../dtype';
-import { ArgumentRangeError, ArgumentTypeError, GraphError, ShapeError } from '../errors';
+import { ArgumentRangeError, ArgumentTypeError, DTypeError, GraphError, ShapeError } from '../errors';
 import { contiguousStrides, formatShape, sizeOf, type Shape } from '../shape';
 import { Storage } from './storage';
 
@@ -28,6 +28,8 @@ export class Tensor {
   gradFn: Node | null = null;
   /** Version of the storage when a view was taken of a recorded tensor; -1 otherwise. @internal */
   viewVersion = -1;
+  /** Of a leaf: called with its whole gradient before that is added to `grad`. @internal */
+  hooks: GradientHook[] | null = null;
   /** Made by a view operation: edits show in the tensor it was taken of. @internal */
   isView = false;
 
@@ -140,12 +142,23 @@ export class Tensor {
   }
 
   set grad(value: Tensor | null) {
-    if (value !== null && (value.numel !== this.numel || formatShape(value.shape) !== formatShape(this.shape))) {
+    if (
+      value !== null &&
+      (value.numel !== this.numel || formatShape(value.shape) !== formatShape(this.shape))
+    ) {
       throw new ShapeError({
         op: 'grad',
         argument: 'value',
         expected: `must have shape ${formatShape(this.shape)}`,
         received: formatShape(value.shape),
+      });
+    }
+    if (value !== null && value.dtype !== this.dtype) {
+      throw new DTypeError({
+        op: 'grad',
+        argument: 'value',
+        expected: `must be ${this.dtype}`,
+        received: value.dtype,
       });
     }
     value?.storage.keep();

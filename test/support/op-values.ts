@@ -141,7 +141,7 @@ export const sizes = (min: number, max: number): fc.Arbitrary<number> => fc.inte
 
 /** Shapes of rank minRank..maxRank, a few hundred elements at most. */
 export function shapes(minRank: number, maxRank: number, minSize = 1): fc.Arbitrary<number[]> {
-  const largest = [0, 35, 17, 7, 4, 3, 3];
+  const largest = [minSize, 35, 17, 7, 4, 3, 3];
   return fc
     .integer({ min: minRank, max: maxRank })
     .chain((rank) => fc.array(sizes(minSize, largest[rank] ?? 2), { minLength: rank, maxLength: rank }));

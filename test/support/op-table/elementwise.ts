@@ -1,6 +1,7 @@
 // Arithmetic, comparisons and functions of one variable.
 import fc from 'fast-check';
 
+import { clamp as clampTensor } from '../../../lib';
 import * as F from '../../../lib/functional';
 import type { Accuracy, OpCase, OpEntry } from '../op-cases';
 import { exact, relative, scaled, sums } from '../op-cases';
@@ -18,7 +19,7 @@ const oneTensor = (domain: Domain): fc.Arbitrary<OpCase> =>
 
 /** exact, or units of roundoff for the value and for the gradient. */
 function unary(
-  op: 'neg' | 'abs' | 'exp' | 'expm1' | 'log' | 'log1p' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal' | 'sin' | 'cos'
+  op: 'neg' | 'abs' | 'exp' | 'expm1' | 'log' | 'log1p' | 'log2' | 'sqrt' | 'rsqrt' | 'square' | 'reciprocal' | 'sin' | 'cos'
     | 'erf' | 'sign' | 'floor' | 'ceil' | 'round' | 'relu' | 'sigmoid' | 'tanh', // prettier-ignore
   value: Accuracy,
   gradient: Accuracy,
@@ -40,6 +41,7 @@ const unaryEntries = [
   unary('exp', relative(2), relative(3)),
   unary('expm1', relative(4), scaled(4)),
   unary('log', relative(3), relative(2), positive),
+  unary('log2', relative(4), relative(4), positive),
   unary('log1p', relative(3), relative(3), [-0.75, 8]),
   unary('sqrt', exact, relative(3), positive),
   unary('rsqrt', relative(3), relative(9), positive),
@@ -114,4 +116,17 @@ const where: OpEntry = {
     })),
 };
 
-export const elementwiseEntries: readonly OpEntry[] = [...unaryEntries, ...binaryEntries, where];
+const clamp: OpEntry = {
+  op: 'clamp',
+  call: positional(clampTensor),
+  value: exact,
+  cases: fc
+    .tuple(
+      shapes(0, 4, 0),
+      seeds,
+      fc.constantFrom({ min: -1 }, { max: 1.5 }, { min: -2, max: 0 }, { min: 1, max: -1 }),
+    )
+    .map(([shape, seed, options]) => ({ args: { input: seededTensor(shape, seed) }, options })),
+};
+
+export const elementwiseEntries: readonly OpEntry[] = [...unaryEntries, ...binaryEntries, where, clamp];

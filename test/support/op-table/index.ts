@@ -3,15 +3,21 @@ import type { OpEntry } from '../op-cases';
 import { activationEntries } from './activation';
 import { convEntries } from './conv';
 import { elementwiseEntries } from './elementwise';
+import { linearEntries } from './linear';
 import { lossEntries } from './loss';
 import { normEntries } from './norm';
 import { poolEntries } from './pool';
+import { rearrangeEntries } from './rearrange';
+import { reductionEntries } from './reduction';
 
 export const opTable: readonly OpEntry[] = [
   ...activationEntries,
   ...convEntries,
   ...elementwiseEntries,
+  ...linearEntries,
   ...lossEntries,
   ...normEntries,
   ...poolEntries,
+  ...rearrangeEntries,
+  ...reductionEntries,
 ];
