@@ -70,7 +70,7 @@ function kernels(model: nn.Sequential): string {
   const [count, channels, height, width] = first.weight.shape;
   const values = first.weight.toTypedArray();
   const size = height * width;
-  const limit = values.reduce((m, v) => Math.max(m, Math.abs(v)), 0) || 1;
+  const limit = Math.max(...Array.from(values, Math.abs)) || 1;
   const figures = Array.from({ length: count }, (_, k) => {
     const cells = Array.from({ length: size }, (_unused, i) => {
       const v = values[k * channels * size + i];

@@ -157,7 +157,7 @@ describe('initial values', () => {
   test('book G19: Xavier bounds of LeNet', () => {
     const bound = (shape: number[]): number => {
       const values = nn.init.xavierUniform_(zeros(shape)).toTypedArray();
-      return values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+      return Math.max(...Array.from(values, Math.abs));
     };
     for (const [shape, expected] of [
       [[6, 1, 5, 5], 0.185164],
@@ -174,7 +174,7 @@ describe('initial values', () => {
 
   test('layers start within 1/sqrt(fan in)', () => {
     const m = new nn.Linear(100, 50);
-    const largest = m.weight.toTypedArray().reduce((a, v) => Math.max(a, Math.abs(v)), 0);
+    const largest = Math.max(...Array.from(m.weight.toTypedArray(), Math.abs));
     expect(largest).toBeLessThanOrEqual(0.1);
     expect(largest).toBeGreaterThan(0.09);
     expect(() => nn.init.xavierUniform_(zeros([3]))).toThrow(

@@ -3,6 +3,7 @@ import type { OpEntry } from '../op-cases';
 import { activationEntries } from './activation';
 import { convEntries } from './conv';
 import { elementwiseEntries } from './elementwise';
+import { imageEntries } from './image';
 import { linearEntries } from './linear';
 import { lossEntries } from './loss';
 import { normEntries } from './norm';
@@ -14,6 +15,7 @@ export const opTable: readonly OpEntry[] = [
   ...activationEntries,
   ...convEntries,
   ...elementwiseEntries,
+  ...imageEntries,
   ...linearEntries,
   ...lossEntries,
   ...normEntries,
