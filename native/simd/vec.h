@@ -27,7 +27,6 @@
 //   store_mask(m, uint8_t* p)      kWidth bytes, each 0 or 1
 //
 //   reduce_add(a)                  sum of the lanes in one fixed tree order
-//   reduce_add_wide(a)             the same sum, added in double, lane 0 first
 //   reduce_max(a), reduce_min(a)   undefined when a lane is NaN
 //   deinterleave(a, b, even, odd)  even and odd elements of the 2 * kWidth elements a, b
 //   interleave(a, b, lo, hi)       its inverse: a0 b0 a1 b1 ...
@@ -47,32 +46,14 @@
 #define LAMINAE_INLINE __forceinline
 #define LAMINAE_NOINLINE __declspec(noinline)
 #define LAMINAE_UNROLL
-#define LAMINAE_RESTRICT __restrict
 #elif defined(__clang__)
 #define LAMINAE_INLINE __attribute__((always_inline)) inline
 #define LAMINAE_NOINLINE __attribute__((noinline))
 #define LAMINAE_UNROLL _Pragma("clang loop unroll(full)")
-#define LAMINAE_RESTRICT __restrict__
 #else
 #define LAMINAE_INLINE __attribute__((always_inline)) inline
 #define LAMINAE_NOINLINE __attribute__((noinline))
 #define LAMINAE_UNROLL _Pragma("GCC unroll 64")
-#define LAMINAE_RESTRICT __restrict__
-#endif
-
-// Makes the compiler forget what it knows about pointer p. One per unrolled step of a
-// register-tiled loop stops GCC from sharing loads between steps, which costs it registers and ends
-// in spills.
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LAMINAE_OPAQUE(p)
-#else
-#define LAMINAE_OPAQUE(p) __asm__("" : "+r"(p))
-#endif
-
-#if defined(_MSC_VER) && !defined(__clang__)
-#define LAMINAE_PREFETCH(p) _mm_prefetch(reinterpret_cast<const char*>(p), 3)
-#else
-#define LAMINAE_PREFETCH(p) __builtin_prefetch(p, 0, 3)
 #endif
 
 #endif  // LAMINAE_SIMD_VEC_H_

@@ -116,3 +116,16 @@ TEST_CASE("max_with_index: infinities only") {
     CHECK(index == 0);
   });
 }
+
+TEST_CASE("read_stream and fma_peak: what benchmarks rely on") {
+  for_each_table([](const auto& table) {
+    const int64_t n = 16 * table.vec_width;  // two unrolled steps
+    using T = std::decay_t<decltype(table.fma_peak(0))>;
+    std::vector<T> x(n, T(2));
+    CHECK(table.read_stream(n, x.data()) == T(2 * n));
+    CHECK(table.read_stream(0, x.data()) == T(0));
+    // Each accumulator goes 0.5 -> 0.75: a * 0.5 + 0.5 once.
+    const double accumulators = table.fma_peak_flops / (2.0 * table.vec_width);
+    CHECK(table.fma_peak(1) == static_cast<T>(0.75 * accumulators * table.vec_width));
+  });
+}
