@@ -26,6 +26,7 @@ export {
   zeros,
   zerosLike,
   type FromValuesOptions,
+  type NestedValues,
   type TensorOptions,
 } from './tensor/create';
 export { keep, scope } from './tensor/scope';

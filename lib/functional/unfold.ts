@@ -77,7 +77,7 @@ function folded(columns: Tensor, size: readonly number[], w: Windows): Tensor {
   const to = windowView(image, w);
   const source = contiguousElements(columns);
   const from = source.viewAs(to.shape, contiguousStrides(to.shape), source.offset);
-  addCells(image, to, from);
+  if (image.numel > 0) addCells(image, to, from);
   return narrow(narrow(image, 2, ph, size[0]), 3, pw, size[1]);
 }
 

@@ -5,7 +5,10 @@ import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../
 import { checkElementCount, checkShape, contiguousStrides, formatShape, real, sizeOf } from '../shape';
 import { fillElements } from './copy';
 import { Storage, copyOf } from './storage';
-import { Tensor, type NestedArray } from './tensor';
+import { Tensor } from './tensor';
+
+/** What `tensor` takes: numbers and booleans, nested as deep as wanted. */
+export type NestedValues = number | boolean | readonly NestedValues[];
 
 export interface TensorOptions {
   /** Element type; float32 unless the source says otherwise. */
@@ -117,7 +120,7 @@ function ragged(where: string, length: number, expected: string): never {
  * const image = tensor(pixels, { shape: [1, 1, 28, 28], dtype: 'float32' });
  */
 export function tensor(
-  values: NestedArray | boolean | TypedArray | Tensor,
+  values: NestedValues | boolean | TypedArray | Tensor,
   options: FromValuesOptions = {},
 ): Tensor {
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype);
