@@ -6,7 +6,7 @@
 import { needsGrad, record } from '../autograd/engine';
 import { ArgumentTypeError, describe } from '../errors';
 import { run } from '../native';
-import { integer, sizeOf, type Shape } from '../shape';
+import { sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
@@ -22,7 +22,7 @@ import {
   maxPool3d,
   maxPool3dWithIndices,
 } from './pool';
-import { splitPlanes, triple, type SpatialRank } from './pool-shape';
+import { poolSize, splitPlanes, triple, type SpatialRank } from './pool-shape';
 import type { ValuesAndIndices } from './reduction';
 
 /** One size for all dimensions or one per dimension, height first; null keeps the input's. */
@@ -53,7 +53,7 @@ function planAdaptive(op: string, rank: SpatialRank, input: Tensor, outputSize: 
     });
   }
   const wanted = given.map((v, i) =>
-    v === null && Array.isArray(outputSize) ? null : integer(op, `outputSize[${i}]`, v, 1, 2 ** 31 - 1),
+    v === null && Array.isArray(outputSize) ? null : poolSize(op, `outputSize[${i}]`, v, 1),
   );
   const { lead, size } = splitPlanes(op, input, rank);
   const out = wanted.map((v, i) => v ?? size[i]);

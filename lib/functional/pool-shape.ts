@@ -3,7 +3,7 @@
  * for one, two and three spatial dimensions: the native side always gets three, with sizes 1 in front.
  */
 import { ArgumentRangeError, ShapeError } from '../errors';
-import { formatShape, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
+import { formatShape, integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 
 /** Spatial dimensions of a pool. */
@@ -45,11 +45,11 @@ const axes = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] } as const;
 export function splitPlanes(op: string, input: Tensor, rank: SpatialRank): { lead: Shape; size: Shape } {
   const { shape } = input;
   if (shape.length !== rank + 1 && shape.length !== rank + 2) {
-    const names = axes[rank].join(', ');
+    const names = axes[rank].join(',');
     throw new ShapeError({
       op,
       argument: 'input',
-      expected: `must be [C, ${names}] or [N, C, ${names}]`,
+      expected: `expects [C,${names}] or [N,C,${names}]`,
       received: formatShape(shape),
     });
   }
@@ -58,7 +58,7 @@ export function splitPlanes(op: string, input: Tensor, rank: SpatialRank): { lea
     throw new ShapeError({
       op,
       argument: 'input',
-      expected: 'channel and spatial sizes must be >= 1 (only the batch may be empty)',
+      expected: 'channel/spatial size must be >= 1',
       received: formatShape(shape),
     });
   }
@@ -79,19 +79,20 @@ export function triple(values: readonly number[], fill: number): Triple {
   return [...new Array<number>(3 - values.length).fill(fill), ...values];
 }
 
-function sizes(op: string, argument: string, value: Size, rank: number, min: number): number[] {
-  const list = sizeTuple(op, argument, value, rank, min);
-  list.forEach((v, i) => {
-    if (v > limit) {
-      throw new ArgumentRangeError({
-        op,
-        argument: `${argument}[${i}]`,
-        expected: `must be an integer in ${min}..${limit}`,
-        received: String(v),
-      });
-    }
+/** A size that the native side can compute with. */
+export function poolSize(op: string, argument: string, value: unknown, min: number): number {
+  const v = integer(op, argument, value, min);
+  if (v <= limit) return v;
+  throw new ArgumentRangeError({
+    op,
+    argument,
+    expected: `must be an integer in ${min}..${limit}`,
+    received: String(v),
   });
-  return list;
+}
+
+function sizes(op: string, argument: string, value: Size, rank: number, min: number): number[] {
+  return sizeTuple(op, argument, value, rank, min).map((v, i) => poolSize(op, `${argument}[${i}]`, v, min));
 }
 
 /** Number of windows of one dimension; PyTorch's formula. The last one must start within the input or left of it. */

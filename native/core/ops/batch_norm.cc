@@ -84,19 +84,13 @@ struct Strip {
   }
 };
 
-// Numbers near the means of the columns: see near_mean.
+// What typical_value of ops/norm.h is for a block, for every column.
 template <class T>
-void near_column_means(int64_t rows, int64_t cols, int64_t ld, const T* x, double* sum, T* pivot) {
-  const int64_t samples = std::min<int64_t>(16, rows);
-  std::fill_n(sum, cols, 0.0);
-  for (int64_t k = 1; k < samples; ++k) {
-    const T* row = x + k * rows / samples * ld;
-    for (int64_t j = 0; j < cols; ++j)
-      sum[j] += static_cast<double>(row[j]) - static_cast<double>(x[j]);
-  }
-  for (int64_t j = 0; j < cols; ++j) {
-    pivot[j] = static_cast<T>(static_cast<double>(x[j]) + sum[j] / static_cast<double>(samples));
-  }
+void typical_values(int64_t rows, int64_t cols, int64_t ld, const T* x, T* pivot) {
+  const T* row[5];
+  for (int64_t k = 0; k < 5; ++k) row[k] = x + (rows - 1) * k / 4 * ld;
+  for (int64_t j = 0; j < cols; ++j)
+    pivot[j] = median(row[0][j], row[1][j], row[2][j], row[3][j], row[4][j]);
 }
 
 template <class T>
@@ -105,7 +99,7 @@ void column_moments(int64_t rows, int64_t cols, int64_t ld, const T* x, const St
   for (int64_t first = 0; first < rows; first += kRowBlock) {
     const int64_t count = std::min(kRowBlock, rows - first);
     const T* block = x + first * ld;
-    near_column_means(count, cols, ld, block, strip.s1, strip.mean);
+    typical_values(count, cols, ld, block, strip.mean);
     std::fill_n(strip.s1, cols, 0.0);
     std::fill_n(strip.s2, cols, 0.0);
     for (int64_t i = 0; i < count; i += kRowRun) {

@@ -95,24 +95,31 @@ struct NormLayout {
   }
 };
 
-// A number near the mean of a block: the mean of up to 16 elements spread over it. Exact if all are
-// equal, so that a constant channel has variance 0.
+// Median of five.
 template <class T>
-T near_mean(const T* x, const NormBlock& b, int64_t step) {
-  const int64_t count = b.rows * b.length;
-  const int64_t samples = std::min<int64_t>(16, count);
-  const double first = static_cast<double>(x[0]);
-  double sum = 0;
-  for (int64_t k = 1; k < samples; ++k) {
-    const int64_t i = k * count / samples;
-    sum += static_cast<double>(x[i / b.length * step + i % b.length]) - first;
+T median(T a, T b, T c, T d, T e) {
+  const T low = std::max(std::min(a, b), std::min(c, d));   // neither is the smallest of four,
+  const T high = std::min(std::max(a, b), std::max(c, d));  // nor the largest
+  return std::max(std::min(low, high), std::min(std::max(low, high), e));
+}
+
+// A number inside the bulk of a block, to shift by: the median of five elements spread over it. An
+// outlier cannot become it, and it is exact if all are equal, so that a constant channel has
+// variance 0.
+template <class T>
+T typical_value(const T* x, const NormBlock& b, int64_t step) {
+  const int64_t last = b.rows * b.length - 1;
+  T v[5];
+  for (int64_t k = 0; k < 5; ++k) {
+    const int64_t i = last * k / 4;
+    v[k] = x[i / b.length * step + i % b.length];
   }
-  return static_cast<T>(first + sum / static_cast<double>(samples));
+  return median(v[0], v[1], v[2], v[3], v[4]);
 }
 
 template <class T>
 Moments block_moments(const T* x, const NormBlock& b, int64_t step) {
-  const T pivot = near_mean(x + b.at, b, step);
+  const T pivot = typical_value(x + b.at, b, step);
   double sums[2];
   kernels<T>().shifted_sums(b.rows, b.length, step, x + b.at, pivot, sums);
   return Moments::shifted(static_cast<double>(b.rows * b.length), static_cast<double>(pivot),
