@@ -104,7 +104,7 @@ ACTIVATION(hardtanh,    clip(x, a, b),  inside(x, a, b, k(1)))
 ACTIVATION(softplus,    select(gt(a * x, b), x, log1p_exp(a * x) / a),
                         select(gt(a * x, b), k(1), sigmoid(a * x)))
 ACTIVATION(softsign,    x / (k(1) + abs(x)),  k(1) / ((k(1) + abs(x)) * (k(1) + abs(x))))
-ACTIVATION(log_sigmoid, neg(log1p_exp(neg(x))),  sigmoid(neg(x)))
+ACTIVATION(log_sigmoid, V::zero() - log1p_exp(neg(x)),  sigmoid(neg(x)))
 // clang-format on
 #undef ACTIVATION
 

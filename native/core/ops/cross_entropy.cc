@@ -158,7 +158,7 @@ void backward(const cross_entropy_backward_desc& d, Call& call) {
   const int64_t samples = volume(d.n, d.s);
   const bool from_logits = d.from_logits != 0;
   const T* log_p = call.maybe_in<T>(B::log_p, total);
-  call.require(!from_logits || log_p != nullptr, "needs the log-probabilities");
+  call.require(!from_logits || call.has(B::log_p), "needs the log-probabilities");
   const int32_t* target = call.in<int32_t>(B::target, samples);
   const T* weight = call.maybe_in<T>(B::weight, d.c);
   const double total_weight = *call.in<double>(B::total_weight, 1);
