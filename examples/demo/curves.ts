@@ -1,6 +1,6 @@
 /** The learning curves as one SVG picture. */
 import * as echarts from 'echarts';
-import type { EpochMetrics } from './train';
+import type { EpochMetrics } from '../common/train';
 
 /** Loss on the left axis, accuracies on the right one, over the epochs. */
 export function curvesSvg(history: readonly EpochMetrics[], title: string): string {

@@ -16,12 +16,13 @@ import {
   saveSafetensors,
   setNumThreads,
 } from 'laminae';
+import { integerArgument } from '../common/arguments';
+import { makeModel, models, type ModelName } from '../common/models';
+import { predictAll, train, type EpochMetrics, type Schedule } from '../common/train';
 import { curvesSvg } from './curves';
-import { makeModel, models, type ModelName } from './models';
 import { predictText } from './predict';
 import { makeProgress } from './progress';
 import { reportHtml } from './report';
-import { predictAll, train, type EpochMetrics, type Schedule } from './train';
 
 interface DataOptions {
   readonly data: data.MnistName;
@@ -42,16 +43,6 @@ interface TrainCommandOptions extends DataOptions {
 
 /** The book's learning rates. */
 const defaultLr: Readonly<Record<ModelName, number>> = { 'bn-lenet': 1.0, lenet: 0.9 };
-
-function integerArgument(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < min || value > max) {
-      throw new InvalidArgumentError(`It must be an integer in ${min}..${max}.`);
-    }
-    return value;
-  };
-}
 
 function positiveNumber(text: string): number {
   const value = Number(text);

@@ -1,7 +1,7 @@
 /** Classifies one test image with saved weights. */
 import { F, loadSafetensors, noGrad, type data } from 'laminae';
+import { makeModel, models, type ModelName } from '../common/models';
 import { textArt } from './digits';
-import { makeModel, models, type ModelName } from './models';
 
 function isModelName(name: string | undefined): name is ModelName {
   return name !== undefined && Object.hasOwn(models, name);

@@ -1,6 +1,6 @@
 /** How a run shows its progress: a bar on a terminal, plain lines elsewhere. */
 import { SingleBar } from 'cli-progress';
-import type { EpochMetrics } from './train';
+import type { EpochMetrics } from '../common/train';
 
 export interface Progress {
   startEpoch(epoch: number): void;

@@ -1,8 +1,8 @@
 /** The page that shows a trained network: curves, confusion matrix, mistakes, first-layer kernels. Self-contained. */
-import type { data} from 'laminae';
+import type { data } from 'laminae';
 import { nn } from 'laminae';
 import { greyPng } from './digits';
-import type { EpochMetrics } from './train';
+import type { EpochMetrics } from '../common/train';
 
 export interface ReportInput {
   readonly title: string;

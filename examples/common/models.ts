@@ -1,30 +1,42 @@
-/** The two networks of the demo. Input [n, 1, 28, 28], output [n, 10]. */
+/** The networks that the examples train. Input [n, 1, 28, 28], output [n, 10]. */
 import { nn } from 'laminae';
 
+/** Makes the normalisation of `features` channels, for input of 2 or 4 dimensions. */
+export type MakeNorm<M extends nn.Module> = (features: number, dims: 2 | 4) => M;
+
+const libraryNorm: MakeNorm<nn.BatchNorm> = (features, dims) =>
+  dims === 2 ? new nn.BatchNorm1d(features) : new nn.BatchNorm2d(features);
+
 /**
- * LeNet with batch normalisation (Dive into Deep Learning, "Batch Normalization", concise form): 44,878 parameters.
+ * LeNet with normalisation after every convolution and hidden linear layer (Dive into Deep Learning, "Batch
+ * Normalization"): 44,878 parameters.
  *
  * [1, 28, 28] -> conv [6, 24, 24] -> pool [6, 12, 12] -> conv [16, 8, 8] -> pool [16, 4, 4] -> 256 -> 120 -> 84 -> 10
  */
-export function batchNormLeNet(): nn.Sequential {
+export function normalizedLeNet<M extends nn.Module>(norm: MakeNorm<M>) {
   return new nn.Sequential(
     new nn.Conv2d(1, 6, 5),
-    new nn.BatchNorm2d(6),
+    norm(6, 4),
     new nn.Sigmoid(),
     new nn.AvgPool2d(2, { stride: 2 }),
     new nn.Conv2d(6, 16, 5),
-    new nn.BatchNorm2d(16),
+    norm(16, 4),
     new nn.Sigmoid(),
     new nn.AvgPool2d(2, { stride: 2 }),
     new nn.Flatten(),
     new nn.Linear(256, 120),
-    new nn.BatchNorm1d(120),
+    norm(120, 2),
     new nn.Sigmoid(),
     new nn.Linear(120, 84),
-    new nn.BatchNorm1d(84),
+    norm(84, 2),
     new nn.Sigmoid(),
     new nn.Linear(84, 10),
   );
+}
+
+/** {@link normalizedLeNet} with the batch normalisation of the library. */
+export function batchNormLeNet() {
+  return normalizedLeNet(libraryNorm);
 }
 
 /** LeNet as the book has it (LeCun et al., 1998, with sigmoid and average pooling): 61,706 parameters. */
@@ -48,11 +60,14 @@ export function leNet(): nn.Sequential {
 export const models = { 'bn-lenet': batchNormLeNet, lenet: leNet } as const;
 export type ModelName = keyof typeof models;
 
-/** A fresh network with Xavier weights in convolutions and linear layers, as the book starts them. */
-export function makeModel(name: ModelName): nn.Sequential {
-  const model = models[name]();
-  model.apply((m) => {
+/** Gives the weights of convolutions and linear layers Xavier's start, as the book does; all else stays as it is. */
+export function startWithXavier<M extends nn.Module>(model: M): M {
+  return model.apply((m) => {
     if (m instanceof nn.Conv2d || m instanceof nn.Linear) nn.init.xavierUniform_(m.weight);
   });
-  return model;
+}
+
+/** A fresh network with Xavier weights. */
+export function makeModel(name: ModelName): nn.Sequential {
+  return startWithXavier<nn.Sequential>(models[name]());
 }

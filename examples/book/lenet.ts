@@ -1,0 +1,27 @@
+/** LeNet: the shape after every layer, then training on a part of MNIST. */
+import { nn } from 'laminae';
+import { leNet } from '../common/models';
+import type { EpochMetrics } from '../common/train';
+import { heading } from './show';
+import { trainAndPrint, type TrainingSize } from './training';
+
+export async function main(size: Partial<TrainingSize> = {}): Promise<EpochMetrics[]> {
+  const net = leNet();
+  heading('Output shapes for one image of 28 x 28');
+  for (const layer of nn.summary(net, [1, 1, 28, 28]).layers) {
+    console.log(`${layer.type.padEnd(10)} [${layer.outputShape.join(', ')}]`);
+  }
+  heading('Training');
+  return trainAndPrint(net, {
+    name: 'LeNet',
+    // Sigmoids start slowly: it takes several hundred steps before the loss falls, hence the small batches.
+    lr: 0.9,
+    batchSize: 32,
+    images: 12000,
+    testImages: 2000,
+    epochs: 4,
+    ...size,
+  });
+}
+
+if (require.main === module) void main();
