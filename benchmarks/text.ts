@@ -4,6 +4,7 @@ import type { Job, MachinePeaks, Row, Suite } from './types';
 
 function number(value: number, digits = 3): string {
   if (value >= 10 ** (digits - 1)) return value.toFixed(0);
+  if (value === 0) return '0';
   return value < 0.001 ? value.toFixed(6) : value.toPrecision(digits);
 }
 
