@@ -55,7 +55,9 @@ export interface LaminaeErrorFields extends ErrorDetails {
 
 /** True for every error thrown on purpose by this package. */
 export function isLaminaeError(error: unknown): error is Error & LaminaeErrorFields {
-  return error instanceof Error && 'code' in error && 'op' in error && 'argument' in error && 'expected' in error;
+  return (
+    error instanceof Error && 'code' in error && 'op' in error && 'argument' in error && 'expected' in error
+  );
 }
 
 /** Base of the errors that are neither `RangeError` nor `TypeError`. */
@@ -222,6 +224,6 @@ export function describe(value: unknown): string {
     const items = value.slice(0, 8).map((v) => (Array.isArray(v) ? '[...]' : describe(v)));
     return `[${items.join(', ')}${value.length > 8 ? `, ... ${value.length} entries` : ''}]`;
   }
-  const name = Object.getPrototypeOf(value)?.constructor?.name;
-  return typeof name === 'string' && name !== '' ? name : 'object';
+  const constructor: unknown = Reflect.get(value, 'constructor');
+  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'object';
 }

@@ -131,7 +131,8 @@ function amount(op: string, argument: string, value: unknown, whole: unknown): n
   throw new ArgumentRangeError({ op, argument, expected, received: describe(whole) });
 }
 
-function paddingPairs(
+/** Padding of any form as [before, after] per dimension. */
+export function paddingPairs(
   op: string,
   value: unknown,
   kernel: readonly number[],

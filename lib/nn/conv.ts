@@ -10,6 +10,9 @@ import {
   type ConvOptions,
   type ConvTransposeOptions,
 } from '../functional/conv';
+import { oneOf } from '../functional/checks';
+import { paddingPairs, type SpatialRank } from '../functional/conv-shape';
+import { pad } from '../functional/pad';
 import { integer, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';
@@ -24,7 +27,14 @@ interface LayerOptions {
 /** An options object that also holds the kernel: `new Conv2d(1, 6, { kernelSize: 5, padding: 2 })`. */
 type WithKernel<Options> = Options & { readonly kernelSize: Size };
 
-export type ConvLayerOptions = ConvOptions & LayerOptions;
+/** What lies around the input where the padding reaches beyond it. */
+export type ConvPaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular';
+
+export type ConvLayerOptions = ConvOptions &
+  LayerOptions & {
+    /** Default `zeros`. */
+    readonly paddingMode?: ConvPaddingMode;
+  };
 export type ConvTransposeLayerOptions = ConvTransposeOptions & LayerOptions;
 
 function isOptions<Options>(kernel: Size | WithKernel<Options>): kernel is WithKernel<Options> {
@@ -101,21 +111,53 @@ abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOp
   }
 }
 
+type ConvFunction = (input: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions) => Tensor;
+
+/** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
+abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
+  constructor(
+    private readonly rank: SpatialRank,
+    inChannels: number,
+    outChannels: number,
+    kernel: Size | WithKernel<ConvLayerOptions>,
+    options: ConvLayerOptions | undefined,
+  ) {
+    super(rank, false, inChannels, outChannels, kernel, options);
+    oneOf(this.constructor.name, 'paddingMode', this.options.paddingMode ?? 'zeros', [
+      'zeros',
+      'reflect',
+      'replicate',
+      'circular',
+    ]);
+  }
+
+  protected convolve(fn: ConvFunction, input: Tensor): Tensor {
+    const { paddingMode = 'zeros', padding = 0, ...rest } = this.options;
+    if (paddingMode === 'zeros' || padding === 0) return fn(input, this.weight, this.bias, this.options);
+    const op = this.constructor.name;
+    const perDim = (name: 'stride' | 'dilation'): number[] =>
+      sizeTuple(op, name, rest[name] ?? 1, this.rank, 1);
+    const pairs = paddingPairs(op, padding, this.kernelSize, perDim('stride'), perDim('dilation'));
+    const bordered = pad(input, pairs.reverse().flat(), { mode: paddingMode });
+    return fn(bordered, this.weight, this.bias, rest);
+  }
+}
+
 /**
  * Cross-correlation of sequences with learnt kernels.
  *
  * **Shape**: [n, inChannels, l] or [inChannels, l] -> [n, outChannels, lOut] or [outChannels, lOut] with
  * lOut = floor((l + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
  */
-export class Conv1d extends ConvLayer<ConvLayerOptions> {
+export class Conv1d extends PlainConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
   constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
-    super(1, false, a, b, kernel, options);
+    super(1, a, b, kernel, options);
   }
 
   override forward(input: Tensor): Tensor {
-    return conv1d(input, this.weight, this.bias, this.options);
+    return this.convolve(conv1d, input);
   }
 }
 
@@ -128,15 +170,15 @@ export class Conv1d extends ConvLayer<ConvLayerOptions> {
  * const conv = new nn.Conv2d(1, 6, 5, { padding: 2 });
  * conv.forward(randn([32, 1, 28, 28])).shape; // [32, 6, 28, 28]
  */
-export class Conv2d extends ConvLayer<ConvLayerOptions> {
+export class Conv2d extends PlainConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
   constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
-    super(2, false, a, b, kernel, options);
+    super(2, a, b, kernel, options);
   }
 
   override forward(input: Tensor): Tensor {
-    return conv2d(input, this.weight, this.bias, this.options);
+    return this.convolve(conv2d, input);
   }
 }
 
@@ -145,15 +187,15 @@ export class Conv2d extends ConvLayer<ConvLayerOptions> {
  *
  * **Shape**: [n, inChannels, d, h, w] or [inChannels, d, h, w] -> sizes as in {@link Conv1d}
  */
-export class Conv3d extends ConvLayer<ConvLayerOptions> {
+export class Conv3d extends PlainConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
   constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
-    super(3, false, a, b, kernel, options);
+    super(3, a, b, kernel, options);
   }
 
   override forward(input: Tensor): Tensor {
-    return conv3d(input, this.weight, this.bias, this.options);
+    return this.convolve(conv3d, input);
   }
 }
 

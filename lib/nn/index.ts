@@ -34,9 +34,11 @@ export {
   ConvTranspose2d,
   ConvTranspose3d,
   type ConvLayerOptions,
+  type ConvPaddingMode,
   type ConvTransposeLayerOptions,
 } from './conv';
-export { Dropout } from './dropout';
+export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d } from './dropout';
+export { Embedding } from './embedding';
 export { Flatten, Identity, Linear, Unflatten, type LinearOptions } from './linear';
 export {
   BCELoss,
@@ -60,6 +62,24 @@ export {
   UninitializedParameter,
 } from './lazy';
 export { Module, type LoadReport, type LoadStateDictOptions, type StateDict } from './module';
+export {
+  CircularPad1d,
+  CircularPad2d,
+  CircularPad3d,
+  ConstantPad1d,
+  ConstantPad2d,
+  ConstantPad3d,
+  ReflectionPad1d,
+  ReflectionPad2d,
+  ReflectionPad3d,
+  ReplicationPad1d,
+  ReplicationPad2d,
+  ReplicationPad3d,
+  ZeroPad1d,
+  ZeroPad2d,
+  ZeroPad3d,
+  type PaddingWidths,
+} from './padding';
 export { Parameter } from './parameter';
 export { summary, type LayerSummary, type Summary } from './summary';
 export {
@@ -79,3 +99,4 @@ export {
   MaxUnpool2d,
   MaxUnpool3d,
 } from './pooling';
+export { Fold, PixelShuffle, PixelUnshuffle, Unfold, Upsample } from './vision';

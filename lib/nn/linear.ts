@@ -4,7 +4,7 @@ import { integer } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';
 import { Module } from './module';
-import { Parameter } from './parameter';
+import type { Parameter } from './parameter';
 
 export interface LinearOptions {
   /** Learn an additive bias. Default true. */

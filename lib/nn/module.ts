@@ -23,11 +23,7 @@ export interface LoadStateDictOptions {
 }
 
 /** Called with a module, its inputs and its output; a returned tensor replaces the output. */
-export type ForwardHook = (
-  module: Module,
-  inputs: readonly Tensor[],
-  output: Tensor,
-) => Tensor | undefined | void;
+export type ForwardHook = (module: Module, inputs: readonly Tensor[], output: Tensor) => Tensor | undefined;
 
 /** Called with a module and its inputs before it runs. */
 export type ForwardPreHook = (module: Module, inputs: readonly Tensor[]) => void;
@@ -248,7 +244,8 @@ export abstract class Module {
 
   /** A deep copy: parameters, buffers and children are copied, shared ones stay shared, hooks are left behind. */
   clone(): this {
-    return cloneValue(this, new Map()) as this;
+    const copy: unknown = cloneValue(this, new Map<unknown, unknown>());
+    return copy as this;
   }
 
   /** Drops the gradients of all parameters. */

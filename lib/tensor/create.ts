@@ -119,10 +119,7 @@ function ragged(where: string, length: number, expected: string): never {
  * const labels = tensor(new Int32Array([3, 1]));
  * const image = tensor(pixels, { shape: [1, 1, 28, 28], dtype: 'float32' });
  */
-export function tensor(
-  values: NestedValues | boolean | TypedArray | Tensor,
-  options: FromValuesOptions = {},
-): Tensor {
+export function tensor(values: NestedValues | TypedArray | Tensor, options: FromValuesOptions = {}): Tensor {
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype);
   let data: TypedArray;
   let shape: number[];

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { arange, cat, gradcheck, ones, slice, stack, tensor, zeros, type Tensor } from '../../lib';
 
-const f64 = (values: Parameters<typeof tensor>[0]): Tensor => tensor(values, { dtype: 'float64', requiresGrad: true });
+const f64 = (values: Parameters<typeof tensor>[0]): Tensor =>
+  tensor(values, { dtype: 'float64', requiresGrad: true });
 
 describe('basic indexing', () => {
   test('returns views that share memory', () => {
@@ -92,7 +93,9 @@ describe('set', () => {
 
   test('refuses a value that does not fit, and leaves the tensor as it was', () => {
     const x = zeros([2, 3]);
-    expect(() => x.set([0], tensor([1, 2]))).toThrow('set: value must broadcast to the selected part [3], got [2]');
+    expect(() => x.set([0], tensor([1, 2]))).toThrow(
+      'set: value must broadcast to the selected part [3], got [2]',
+    );
     expect(x.sum().item()).toBe(0);
   });
 });

@@ -3,29 +3,27 @@ import { DisposedError, emptyCache, keep, pooledBytes, randn, scope, type Tensor
 
 describe('scope', () => {
   test('gives back what is neither returned nor kept', () => {
-    let lost: Tensor | null = null;
-    let kept: Tensor | null = null;
+    const made: Tensor[] = [];
     const returned = scope(() => {
-      lost = randn([3000]);
-      kept = keep(randn([3000]));
+      made.push(randn([3000]), keep(randn([3000])));
       return { list: [randn([3000])], map: new Map([['x', randn([3000])]]) };
     });
-    expect(() => (lost as Tensor | null)?.item()).toThrow();
-    expect(() => (lost as Tensor | null)?.add(1)).toThrow(DisposedError);
-    expect(() => (lost as Tensor | null)?.add(1)).toThrow('was used after its scope ended (return it from the scope');
-    expect((kept as Tensor | null)?.add(1).shape).toEqual([3000]);
+    const [lost, kept] = made;
+    expect(() => lost.add(1)).toThrow(DisposedError);
+    expect(() => lost.add(1)).toThrow('was used after its scope ended (return it from the scope');
+    expect(kept.add(1).shape).toEqual([3000]);
     expect(returned.list[0].add(1).shape).toEqual([3000]);
     expect(returned.map.get('x')?.add(1).shape).toEqual([3000]);
     expect(String(lost)).toBe('tensor(<disposed>, shape=[3000])');
   });
 
   test('what an inner scope returns belongs to the outer one', () => {
-    let escaped: Tensor | null = null;
+    const escaped: Tensor[] = [];
     scope(() => {
-      escaped = scope(() => randn([3000]));
-      expect((escaped as Tensor).add(1).shape).toEqual([3000]);
+      escaped.push(scope(() => randn([3000])));
+      expect(escaped[0].add(1).shape).toEqual([3000]);
     });
-    expect(() => (escaped as Tensor | null)?.add(1)).toThrow(DisposedError);
+    expect(() => escaped[0].add(1)).toThrow(DisposedError);
   });
 
   test('memory is reused, and gradients of leaves survive', () => {
