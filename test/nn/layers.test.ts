@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { F, nn, noGrad, ones, randn, tensor, zeros, type Tensor } from '../../lib';
+import { F, gradcheck, nn, noGrad, ones, randn, tensor, zeros, type Tensor } from '../../lib';
 import { recordOf, tensorOf } from '../support/case-values';
 import { loadFixtureRecords, loadFixtures } from '../support/fixtures';
 import { expectClose } from '../support/tolerance';
@@ -112,6 +112,15 @@ describe('layers that wrap functions', () => {
     const folded = new nn.Fold(6, 3, { padding: 1 }).forward(columns);
     const left = F.unfold(image, 3, { padding: 1 }).mul(columns).sum().item();
     expect(left).toBeCloseTo(image.mul(folded).sum().item(), 3);
+  });
+
+  test('pixelUnshuffle is the inverse of pixelShuffle, with its gradient', () => {
+    expect(F.pixelUnshuffle(F.pixelShuffle(image, 2), 2).toTypedArray()).toEqual(image.toTypedArray());
+    const x = randn([1, 1, 4, 4], { dtype: 'float64', requiresGrad: true });
+    expect(gradcheck((t) => F.pixelUnshuffle(t, 2).mul(F.pixelUnshuffle(t, 2)), [x])).toBe(true);
+    expect(() => F.pixelUnshuffle(image, 4)).toThrow(
+      'pixelUnshuffle: input must be [..., C, H, W] with H and W divisible by 4, got [2, 4, 6, 6]',
+    );
   });
 
   test('MaxUnpool2d puts values back', () => {
