@@ -71,12 +71,18 @@ export default tseslint.config(
     languageOptions: {
       sourceType: 'commonjs',
       globals: {
+        Buffer: 'readonly',
         __dirname: 'readonly',
+        __filename: 'readonly',
         console: 'readonly',
         exports: 'writable',
         module: 'writable',
+        performance: 'readonly',
         process: 'readonly',
         require: 'readonly',
+        setImmediate: 'readonly',
+        setTimeout: 'readonly',
+        structuredClone: 'readonly',
       },
     },
   },

@@ -138,7 +138,7 @@ IsaChoice choose_isa(const char* wanted) {
     if (!names.empty()) names += ", ";
     names += isa->name;
   }
-  const std::string error = "LAMINAE_ISA: must be one of " + names + " on this machine, got \"";
+  const std::string error = "LAMINAE_ISA must be one of " + names + " on this machine, got \"";
   return {best, error + wanted + "\""};
 }
 
