@@ -2,6 +2,7 @@
 // build on comes first, then one line per family.
 #include "kernels/gemm.inl"
 #include "kernels/math.inl"
+#include "kernels/pack.inl"
 
 #include "kernels/activation.inl"
 #include "kernels/bench.inl"
@@ -11,7 +12,6 @@
 #include "kernels/elementwise.inl"
 #include "kernels/norm.inl"
 #include "kernels/optim.inl"
-#include "kernels/pack.inl"
 #include "kernels/pool.inl"
 #include "kernels/reduce.inl"
 #include "kernels/tap_sum.inl"

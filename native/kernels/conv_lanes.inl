@@ -90,8 +90,7 @@ void conv_lanes(int64_t rows, int64_t pixels, const LanesWindow& s, const T* x, 
                                                                      bias, y, y_row);
 }
 
-// acc[i][j] += sum over lines l and pixels q of  dy[i][l, q] x[l * x_line + q * x_pixel + j *
-// x_tap]
+// acc[i][j] += sum over lines l, pixels q of  dy[i][l, q] x[l * x_line + q * x_pixel + j * x_tap]
 template <class T, int R, int K>
 void conv_lanes_weight_fixed(int64_t lines, int64_t pixels, const T* x, int64_t x_line,
                              int64_t x_pixel, int64_t x_tap, const T* dy, int64_t dy_row, T* acc,
@@ -161,4 +160,56 @@ void conv_lanes_weight(int64_t rows, int64_t taps, int64_t lines, int64_t pixels
                        T* acc, int64_t acc_row) {
   conv_lanes_weight_dispatch<T, LanesTile<T>::kWeightRows, LanesTile<T>::kWeightTaps>(
       rows, taps, lines, pixels, x, x_line, x_pixel, x_tap, dy, dy_row, acc, acc_row);
+}
+
+// dst [count][width], lane i from src [i][ld]: the lanes beyond `lanes` are 0. Reads of the next
+// blocks are requested ahead: as many streams as lanes are more than the hardware follows.
+template <class T>
+void images_to_lanes(int64_t lanes, int64_t count, const T* src, int64_t ld, T* dst) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  constexpr int64_t kAhead = 4 * 64 / sizeof(T);  // elements: four cache lines
+  for (int64_t j = 0; j < count; j += kW) {
+    const int64_t cols = count - j < kW ? count - j : kW;
+    for (int64_t i = 0; i < lanes; i++) LAMINAE_PREFETCH(src + i * ld + j + kAhead);
+    V block[kW];
+    load_transposed(lanes, cols, src + j, ld, block);
+    T* to = dst + j * kW;
+    if (cols == kW) {
+      LAMINAE_UNROLL for (int q = 0; q < kW; q++) block[q].store(to + q * kW);
+    } else {
+      LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
+        if (q < cols) block[q].store(to + q * kW);
+      }
+    }
+  }
+}
+
+// The inverse, of the first `lanes` lanes.
+template <class T>
+void lanes_to_images(int64_t lanes, int64_t count, const T* src, T* dst, int64_t ld) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  for (int64_t j = 0; j < count; j += kW) {
+    const int64_t cols = count - j < kW ? count - j : kW;
+    V block[kW];
+    load_transposed(cols, kW, src + j * kW, kW, block);
+    T* to = dst + j;
+    if (lanes == kW && cols == kW) {
+      LAMINAE_UNROLL for (int i = 0; i < kW; i++) block[i].store(to + i * ld);
+    } else {
+      LAMINAE_UNROLL for (int i = 0; i < kW; i++) {
+        if (i < lanes) block[i].store_n(to + i * ld, cols);
+      }
+    }
+  }
+}
+
+// Requests the cache lines of at [lanes][ld], elements [0, count) of each, which will be written.
+template <class T>
+void prefetch_lanes(int64_t lanes, int64_t count, const T* at, int64_t ld) {
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < lanes; i++) {
+    for (int64_t j = 0; j < count; j += kLine) LAMINAE_PREFETCH(at + i * ld + j);
+  }
 }

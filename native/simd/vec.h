@@ -56,4 +56,11 @@
 #define LAMINAE_UNROLL _Pragma("GCC unroll 64")
 #endif
 
+// Requests the cache line at p.
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LAMINAE_PREFETCH(p)
+#else
+#define LAMINAE_PREFETCH(p) __builtin_prefetch(p)
+#endif
+
 #endif  // LAMINAE_SIMD_VEC_H_

@@ -68,7 +68,7 @@ void fill_strip(const TapSum& s, const Columns& columns, const T* x, int64_t lan
   const int64_t ld = s.groups * s.channels * s.x_plane();
   const int64_t lines = s.channels * s.x_size[0] * s.x_size[1];
   if (columns.low == 0 && columns.high == s.x_size[2]) {
-    kernels<T>().transpose(lanes, lines * s.x_size[2], x, ld, strip, width);
+    kernels<T>().images_to_lanes(lanes, lines * s.x_size[2], x, ld, strip);
     return;
   }
   const int64_t before = -columns.low * width;
@@ -76,10 +76,45 @@ void fill_strip(const TapSum& s, const Columns& columns, const T* x, int64_t lan
   const int64_t line = s.x_size[2] * width;
   for (int64_t i = 0; i < lines; ++i) {
     std::fill(strip, strip + before, T{0});
-    kernels<T>().transpose(lanes, s.x_size[2], x + i * s.x_size[2], ld, strip + before, width);
+    kernels<T>().images_to_lanes(lanes, s.x_size[2], x + i * s.x_size[2], ld, strip + before);
     std::fill(strip + before + line, strip + before + line + after, T{0});
     strip += before + line + after;
   }
+}
+
+// Outputs [g, g + count) of every line, summed together: the taps that any of them needs.
+struct LineTile {
+  int64_t g, count;
+  TapRange taps;
+};
+
+// Cuts a line into tiles of at most `pixels` for the least work. Pixels near the edge need fewer
+// taps, so a wide tile there would multiply zeros: 12 pixels with 5 taps out of a line of 8 become
+// 2+2+4+2+2.
+int64_t cut_line(const TapSum& s, int64_t pixels, int64_t rows, LineTile* tiles) {
+  const int64_t size = s.grid[2];
+  Scratch scratch;
+  double* cost = scratch.get<double>(size + 1);  // of outputs from g on
+  int64_t* length = scratch.get<int64_t>(size);
+  const double inputs = static_cast<double>(s.channels * s.taps[0].count * s.taps[1].count);
+  cost[size] = 0.0;
+  for (int64_t g = size - 1; g >= 0; --g) {
+    cost[g] = 1e300;
+    for (int64_t count = 1; count <= std::min(pixels, size - g); ++count) {
+      // Two multiply-adds a cycle, a cycle for the rest of the loop, and some to begin and end.
+      const double step = static_cast<double>(rows * count) / 2 + 1;
+      const double taps = static_cast<double>(inside(s, 2, g, g + count - 1).count);
+      const double total = inputs * (taps * step + 1) + 10 + cost[g + count];
+      if (total >= cost[g]) continue;
+      cost[g] = total;
+      length[g] = count;
+    }
+  }
+  int64_t tile_count = 0;
+  for (int64_t g = 0; g < size; g += length[g]) {
+    tiles[tile_count++] = {g, length[g], inside(s, 2, g, g + length[g] - 1)};
+  }
+  return tile_count;
 }
 
 // What the lines of one group of images need.
@@ -88,6 +123,8 @@ struct LanesJob {
   const TapSum& s;
   int64_t width, lanes, tile;
   Columns columns;
+  const LineTile* tiles;
+  int64_t tile_count;
   const T* strip;
   const T* weights;  // of the group, packed in tiles
   const T* bias;     // of the group, or nullptr
@@ -119,16 +156,15 @@ void sum_line(const LanesJob<T>& job, int64_t g0, int64_t g1, int64_t row, int64
   const bool empty = r0.count == 0 || r1.count == 0;
   const T* x = job.strip + (empty ? 0 : (p0 * s.x_size[1] + p1) * line);
   const T* w = job.weights + row * s.depth() + r0.first * window.w_plane + r1.first * window.w_line;
-  const int64_t pixels = balanced_tile(s.grid[2], kernels<T>().lanes_pixels);
-  for (int64_t g = 0; g < s.grid[2]; g += pixels) {
-    const int64_t count = std::min(pixels, s.grid[2] - g);
-    const TapRange r2 = inside(s, 2, g, g + count - 1);
-    window.taps = empty ? 0 : r2.count;
-    const int64_t p2 = g * s.stride[2] + s.taps[2].offset + r2.first * s.taps[2].step;
-    const int64_t at = window.taps == 0 ? 0 : (p2 - job.columns.low) * job.width;
-    kernels<T>().conv_lanes(rows, count, window, x + at, s.stride[2] * job.width,
-                            w + r2.first * job.tile, job.bias == nullptr ? nullptr : job.bias + row,
-                            out + g * job.width, out_row);
+  for (int64_t i = 0; i < job.tile_count; ++i) {
+    const LineTile& t = job.tiles[i];
+    window.taps = empty ? 0 : t.taps.count;
+    const int64_t p2 =
+        t.g * s.stride[2] + s.taps[2].offset + t.taps.first * s.taps[2].step - job.columns.low;
+    kernels<T>().conv_lanes(rows, t.count, window, x + (window.taps == 0 ? 0 : p2 * job.width),
+                            s.stride[2] * job.width, w + t.taps.first * job.tile,
+                            job.bias == nullptr ? nullptr : job.bias + row, out + t.g * job.width,
+                            out_row);
   }
 }
 
@@ -142,13 +178,18 @@ void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t bloc
     const int64_t pixels = lines * s.grid[2];
     for (int64_t row = 0; row < s.rows; row += job.tile) {
       const int64_t rows = std::min(job.tile, s.rows - row);
+      T* y = job.y + row * s.y_plane() + start * s.grid[2];
+      // Memory for the results, on its way while they are computed.
+      for (int64_t i = 0; i < rows; ++i) {
+        kernels<T>().prefetch_lanes(job.lanes, pixels, y + i * s.y_plane(), y_image);
+      }
       for (int64_t l = 0; l < lines; ++l) {
         sum_line(job, (start + l) / s.grid[1], (start + l) % s.grid[1], row, rows,
                  buffer + l * s.grid[2] * job.width, pixels * job.width);
       }
       for (int64_t i = 0; i < rows; ++i) {
-        kernels<T>().transpose(pixels, job.lanes, buffer + i * pixels * job.width, job.width,
-                               job.y + (row + i) * s.y_plane() + start * s.grid[2], y_image);
+        kernels<T>().lanes_to_images(job.lanes, pixels, buffer + i * pixels * job.width,
+                                     y + i * s.y_plane(), y_image);
       }
     }
   }
@@ -176,6 +217,8 @@ void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y)
   T* weights = scratch.get<T>(s.groups * tiles * tile * s.depth());
   pack_tap_weights(s, w, tile, weights);
   const Columns columns = strip_columns(s);
+  LineTile* line_tiles = scratch.get<LineTile>(s.grid[2]);
+  const int64_t tile_count = cut_line(s, kernel.lanes_pixels, tile, line_tiles);
   parallel_chunks(image_groups * s.groups, [&](int64_t item) {
     const int64_t group = item % s.groups;
     const int64_t image = item / s.groups * width;
@@ -183,7 +226,6 @@ void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y)
     Scratch own;
     T* strip = own.get<T>(strip_size(s, width));
     T* buffer = own.get<T>(tile * block * s.grid[2] * width);
-    if (lanes < width) std::fill(strip, strip + strip_size(s, width), T{0});
     fill_strip(s, columns, x + (image * s.groups + group) * s.channels * s.x_plane(), lanes, width,
                strip);
     const LanesJob<T> job{s,
@@ -191,6 +233,8 @@ void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y)
                           lanes,
                           tile,
                           columns,
+                          line_tiles,
+                          tile_count,
                           strip,
                           weights + group * tiles * tile * s.depth(),
                           bias == nullptr ? nullptr : bias + group * s.rows,

@@ -34,10 +34,19 @@ struct Strip {
   int64_t size(const ConvShape& s) const { return s.channels_in() * s.in[0] * s.in[1] * line(); }
 };
 
-int64_t lines_per_block(const ConvShape& s, int64_t width) {
-  const int64_t lines = kGradientElements / (s.channels_out() * s.out[2] * width);
-  return std::min(s.out[1], std::max<int64_t>(1, lines));
-}
+// Registers: rows * taps vectors of sums. `lines` lines of dy for these rows stay in L1 while all
+// kernel lines are run over them.
+struct Tile {
+  int64_t rows, taps, lines;
+
+  template <class T>
+  Tile(const ConvShape& s, const KernelTable<T>& kernel) {
+    taps = balanced_tile(s.kernel[2], kernel.lanes_weight_taps);
+    rows = balanced_tile(s.channels_out(), kernel.conv_lanes_weight_rows(taps));
+    lines = kGradientElements / (rows * s.out[2] * kernel.vec_width);
+    lines = std::min(s.out[1], std::max<int64_t>(1, lines));
+  }
+};
 
 // Outputs o in [first, last) of one dimension that read inside x with kernel element k.
 void clip(const ConvShape& s, int d, int64_t k, int64_t& first, int64_t& last) {
@@ -53,8 +62,8 @@ void fill_strip(const ConvShape& s, const Strip& p, const T* x, int64_t lanes, T
   const int64_t middle = s.in[2] * p.width;
   for (int64_t i = 0; i < lines; ++i, strip += p.line()) {
     std::fill(strip, strip + before, T{0});
-    kernels<T>().transpose(lanes, s.in[2], x + i * s.in[2], s.c_in * s.in_plane(), strip + before,
-                           p.width);
+    kernels<T>().images_to_lanes(lanes, s.in[2], x + i * s.in[2], s.c_in * s.in_plane(),
+                                 strip + before);
     std::fill(strip + before + middle, strip + p.line(), T{0});
   }
 }
@@ -62,15 +71,13 @@ void fill_strip(const ConvShape& s, const Strip& p, const T* x, int64_t lanes, T
 // sums [channels_out][depth] of vectors += lines [first, last) of plane o0; dy
 // [channels_out][lines][out[2]] of vectors.
 template <class T>
-void add_lines(const ConvShape& s, const Strip& p, const T* strip, int64_t o0, int64_t first,
-               int64_t last, const T* dy, T* sums) {
+void add_lines(const ConvShape& s, const Strip& p, const Tile& tile, const T* strip, int64_t o0,
+               int64_t first, int64_t last, const T* dy, T* sums) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t depth = s.channels_in() * s.kernel_size();
   const int64_t dy_row = (last - first) * s.out[2] * p.width;
-  const int64_t tap_tile = balanced_tile(s.kernel[2], kernel.lanes_weight_taps);
-  const int64_t row_tile = balanced_tile(s.channels_out(), kernel.conv_lanes_weight_rows(tap_tile));
-  for (int64_t row = 0; row < s.channels_out(); row += row_tile) {
-    const int64_t rows = std::min(row_tile, s.channels_out() - row);
+  for (int64_t row = 0; row < s.channels_out(); row += tile.rows) {
+    const int64_t rows = std::min(tile.rows, s.channels_out() - row);
     for (int64_t c = 0; c < s.channels_in(); ++c) {
       for (int64_t k0 = 0; k0 < s.kernel[0]; ++k0) {
         const int64_t i0 = o0 * s.stride[0] + k0 * s.dilation[0] - s.padding[0];
@@ -83,10 +90,10 @@ void add_lines(const ConvShape& s, const Strip& p, const T* strip, int64_t o0, i
           const int64_t i1 = from * s.stride[1] + k1 * s.dilation[1] - s.padding[1];
           const T* line = strip + ((c * s.in[0] + i0) * s.in[1] + i1) * p.line() +
                           (-s.padding[2] - p.low) * p.width;
-          for (int64_t k2 = 0; k2 < s.kernel[2]; k2 += tap_tile) {
+          for (int64_t k2 = 0; k2 < s.kernel[2]; k2 += tile.taps) {
             const int64_t weight = ((c * s.kernel[0] + k0) * s.kernel[1] + k1) * s.kernel[2] + k2;
             kernel.conv_lanes_weight(
-                rows, std::min(tap_tile, s.kernel[2] - k2), to - from, s.out[2],
+                rows, std::min(tile.taps, s.kernel[2] - k2), to - from, s.out[2],
                 line + k2 * s.dilation[2] * p.width, s.stride[1] * p.line(), s.stride[2] * p.width,
                 s.dilation[2] * p.width, dy + row * dy_row + (from - first) * s.out[2] * p.width,
                 dy_row, sums + (row * depth + weight) * p.width, depth * p.width);
@@ -103,27 +110,23 @@ template <class T>
 void add_images(const ConvShape& s, const Strip& p, const T* x, const T* dy, int64_t lanes, T* sums,
                 double* db) {
   Scratch scratch;
-  const int64_t block = lines_per_block(s, p.width);
-  const int64_t gradient = s.channels_out() * block * s.out[2] * p.width;
+  const Tile tile(s, kernels<T>());
+  const int64_t gradient = s.channels_out() * tile.lines * s.out[2] * p.width;
   T* strip = scratch.get<T>(sums == nullptr ? 0 : p.size(s));
   T* packed = scratch.get<T>(gradient);
-  if (lanes < p.width) {  // lanes without image must not add anything
-    if (sums != nullptr) std::fill(strip, strip + p.size(s), T{0});
-    std::fill(packed, packed + gradient, T{0});
-  }
   if (sums != nullptr) fill_strip(s, p, x, lanes, strip);
   for (int64_t o0 = 0; o0 < s.out[0]; ++o0) {
-    for (int64_t first = 0; first < s.out[1]; first += block) {
-      const int64_t last = std::min(s.out[1], first + block);
+    for (int64_t first = 0; first < s.out[1]; first += tile.lines) {
+      const int64_t last = std::min(s.out[1], first + tile.lines);
       const int64_t pixels = (last - first) * s.out[2];
       for (int64_t oc = 0; oc < s.channels_out(); ++oc) {
         T* to = packed + oc * pixels * p.width;
-        kernels<T>().transpose(lanes, pixels,
-                               dy + oc * s.out_plane() + (o0 * s.out[1] + first) * s.out[2],
-                               s.c_out * s.out_plane(), to, p.width);
+        kernels<T>().images_to_lanes(lanes, pixels,
+                                     dy + oc * s.out_plane() + (o0 * s.out[1] + first) * s.out[2],
+                                     s.c_out * s.out_plane(), to);
         if (db != nullptr) db[oc] += kernels<T>().sum(pixels * p.width, to);
       }
-      if (sums != nullptr) add_lines(s, p, strip, o0, first, last, packed, sums);
+      if (sums != nullptr) add_lines(s, p, tile, strip, o0, first, last, packed, sums);
     }
   }
 }
@@ -134,7 +137,7 @@ template <class T>
 bool weight_gradient_lanes_applies(const ConvShape& s) {
   const int64_t width = kernels<T>().vec_width;
   const Strip p(s, width);
-  return s.n >= width && 2 * s.channels_out() <= width && p.size(s) <= kStripElements &&
+  return s.n >= width && 5 * s.channels_out() <= 4 * width && p.size(s) <= kStripElements &&
          s.channels_out() * s.channels_in() * s.kernel_size() * width <= kSumElements &&
          s.channels_out() * s.out[2] * width <= kGradientElements;
 }
@@ -148,34 +151,37 @@ void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T
   const int64_t image_groups = (s.n + width - 1) / width;
   const int64_t chunks = std::min(kChunks, image_groups);
   Scratch scratch;
-  T* sums = scratch.get<T>(dw == nullptr ? 0 : s.groups * chunks * weights * width);
-  double* bias_sums = scratch.get<double>(s.groups * chunks * s.channels_out());
+  double* chunk_totals = scratch.get<double>(dw == nullptr ? 0 : s.groups * chunks * weights);
+  double* bias_sums = scratch.get<double>(db == nullptr ? 0 : s.groups * chunks * s.channels_out());
   parallel_chunks(s.groups * chunks, [&](int64_t item) {
     const int64_t group = item / chunks;
     const int64_t chunk = item % chunks;
-    T* chunk_sums = dw == nullptr ? nullptr : sums + item * weights * width;
+    Scratch own;  // the same memory for every chunk of a thread: it is in cache
+    T* sums = dw == nullptr ? nullptr : own.get<T>(weights * width);
     double* chunk_db = db == nullptr ? nullptr : bias_sums + item * s.channels_out();
-    if (dw != nullptr) std::fill(chunk_sums, chunk_sums + weights * width, T{0});
+    if (dw != nullptr) std::fill(sums, sums + weights * width, T{0});
     if (db != nullptr) std::fill(chunk_db, chunk_db + s.channels_out(), 0.0);
     for (int64_t i = image_groups * chunk / chunks; i < image_groups * (chunk + 1) / chunks; ++i) {
       const int64_t image = i * width;
-      add_images(s, p, x + image * s.c_in * s.in_plane() + group * s.channels_in() * s.in_plane(),
-                 dy + image * s.c_out * s.out_plane() + group * s.channels_out() * s.out_plane(),
-                 std::min(width, s.n - image), chunk_sums, chunk_db);
+      add_images(s, p, x + (image * s.c_in + group * s.channels_in()) * s.in_plane(),
+                 dy + (image * s.c_out + group * s.channels_out()) * s.out_plane(),
+                 std::min(width, s.n - image), sums, chunk_db);
     }
+    if (dw == nullptr) return;
+    T* lanes = own.get<T>(weights * width);
+    double* total = chunk_totals + item * weights;
+    kernel.transpose(weights, width, sums, width, lanes, weights);
+    std::fill(total, total + weights, 0.0);
+    kernel.sum_columns(width, weights, lanes, weights, total);
   });
-  // The lanes and the chunks, in order.
-  T* lanes = scratch.get<T>(dw == nullptr ? 0 : weights * width);
-  double* total = scratch.get<double>(weights);
+  // The chunks, in order.
   for (int64_t group = 0; group < s.groups; ++group) {
-    if (dw != nullptr) {
-      std::fill(total, total + weights, 0.0);
+    for (int64_t i = 0; dw != nullptr && i < weights; ++i) {
+      double sum = 0.0;
       for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-        kernel.transpose(weights, width, sums + (group * chunks + chunk) * weights * width, width,
-                         lanes, weights);
-        kernel.sum_columns(width, weights, lanes, weights, total);
+        sum += chunk_totals[(group * chunks + chunk) * weights + i];
       }
-      for (int64_t i = 0; i < weights; ++i) dw[group * weights + i] = static_cast<T>(total[i]);
+      dw[group * weights + i] = static_cast<T>(sum);
     }
     for (int64_t oc = 0; db != nullptr && oc < s.channels_out(); ++oc) {
       double sum = 0.0;

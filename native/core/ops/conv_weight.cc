@@ -24,16 +24,15 @@ namespace laminae {
 namespace {
 
 constexpr int64_t kChunks = 8;
-constexpr int64_t kUnitPixels = 256;  // of dy [256][32] floats: 32 KiB, stays in L1
-constexpr int64_t kSharedWeights =
-    1 << 18;  // above this many, chunks of pixels would cost more than they give
+constexpr int64_t kUnitPixels = 256;         // of dy [256][32] floats: 32 KiB, stays in L1
+constexpr int64_t kSharedWeights = 1 << 18;  // with more, sums per chunk cost more than they give
 constexpr int64_t kStripElements = 1 << 16;  // of copied lines: 256 KiB
 constexpr int64_t kChannelBlock = 64;        // input channels of one piece of work
 
 // What does not change from unit to unit.
 struct Plan {
   const ConvShape& s;
-  int64_t nr, mr;
+  int64_t nr;            // channels of a panel of dy
   int64_t channels_out;  // padded to whole panels
   bool halo;             // taps reach outside x: lines are copied
   int64_t planes;        // (image, o0) pairs
@@ -41,10 +40,12 @@ struct Plan {
   int64_t units_per_plane, units;
   int64_t strip_lines;  // x lines copied per channel, k0 and plane
   int64_t strip_row;    // their length
-  int64_t tap_tile, row_tile;
+  int64_t tap_tile;
   int64_t strip_channels;  // channels copied at a time
 
-  Plan(const ConvShape& shape, int64_t nr_, int64_t mr_) : s(shape), nr(nr_), mr(mr_) {
+  template <class T>
+  Plan(const ConvShape& shape, const KernelTable<T>& kernel) : s(shape) {
+    nr = s.channels_out() <= kernel.vec_width ? kernel.vec_width : kernel.gemm_nr;
     channels_out = (s.channels_out() + nr - 1) / nr * nr;
     halo = false;
     for (int d = 0; d < 3; ++d) {
@@ -60,8 +61,8 @@ struct Plan {
     units = (planes + unit_planes - 1) / unit_planes * units_per_plane;
     strip_lines = (unit_lines - 1) * s.stride[1] + (s.kernel[1] - 1) * s.dilation[1] + 1;
     strip_row = (s.out[2] - 1) * s.stride[2] + (s.kernel[2] - 1) * s.dilation[2] + 1;
-    tap_tile = balanced_tile(s.kernel[2], std::min<int64_t>(mr, kConvWeightTaps));
-    row_tile = std::min<int64_t>(kConvWeightRows, mr / tap_tile);
+    tap_tile =
+        balanced_tile(s.kernel[2], std::min<int64_t>(kernel.conv_weight_tile, kConvWeightTaps));
     strip_channels = std::max<int64_t>(
         1, kStripElements / (s.kernel[0] * unit_planes * strip_lines * strip_row));
   }
@@ -186,10 +187,14 @@ void add_unit(const Plan& p, const Source<T>& x, int64_t channels, int64_t pixel
               T* acc) {
   const ConvShape& s = p.s;
   const int64_t kernel_lines = channels * s.kernel[0] * s.kernel[1];
-  const int64_t row_tile = balanced_tile(kernel_lines, p.row_tile);
+  const KernelTable<T>& kernel = kernels<T>();
   const T* rows[kConvWeightRows];
   for (int64_t oc = 0; oc < p.channels_out; oc += p.nr) {
     const int64_t width = std::min(p.nr, s.channels_out() - oc);
+    const int64_t tile =
+        width <= kernel.vec_width ? kernel.conv_weight_tile_narrow : kernel.conv_weight_tile;
+    const int64_t row_tile =
+        balanced_tile(kernel_lines, std::min<int64_t>(kConvWeightRows, tile / p.tap_tile));
     for (int64_t first = 0; first < kernel_lines; first += row_tile) {
       const int64_t count = std::min(row_tile, kernel_lines - first);
       for (int64_t k2 = 0; k2 < s.kernel[2]; k2 += p.tap_tile) {
@@ -200,10 +205,10 @@ void add_unit(const Plan& p, const Source<T>& x, int64_t channels, int64_t pixel
                     line / s.kernel[1] % s.kernel[0] * x.k0 + line % s.kernel[1] * x.k1 +
                     k2 * s.dilation[2];
         }
-        kernels<T>().conv_weight_taps(count, taps, width, x.line_count, x.lines, s.out[2], rows,
-                                      s.dilation[2], s.stride[2], dy + oc * pixels,
-                                      acc + (first * s.kernel[2] + k2) * p.channels_out + oc,
-                                      s.kernel[2] * p.channels_out, p.channels_out);
+        kernel.conv_weight_taps(count, taps, width, x.line_count, x.lines, s.out[2], rows,
+                                s.dilation[2], s.stride[2], dy + oc * pixels, p.nr,
+                                acc + (first * s.kernel[2] + k2) * p.channels_out + oc,
+                                s.kernel[2] * p.channels_out, p.channels_out);
       }
     }
   }
@@ -250,7 +255,7 @@ void add_units(const Plan& p, int64_t first, int64_t last, const T* x, int64_t c
 template <class T>
 void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   const KernelTable<T>& kernel = kernels<T>();
-  const Plan p(s, kernel.gemm_nr, kernel.gemm_mr);
+  const Plan p(s, kernel);
   const int64_t depth = s.channels_in() * s.kernel_size();
   const int64_t weights = dw == nullptr ? 0 : depth * p.channels_out;
   const bool by_pixels = s.groups * weights <= kSharedWeights;
