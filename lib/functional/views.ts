@@ -244,7 +244,7 @@ export function region(op: string, t: Tensor, indices: readonly BasicIndex[]): R
       const { start, count } = clampedRange(index, t.shape[dim]);
       shape.push(count);
       strides.push(t.strides[dim] * index.step);
-      if (count > 0) offset += start * t.strides[dim];
+      offset += start * t.strides[dim];
       dim++;
     } else if (typeof index === 'number') {
       const size = t.shape[dim];
@@ -261,7 +261,8 @@ export function region(op: string, t: Tensor, indices: readonly BasicIndex[]): R
     }
   });
   keep(t.ndim - dim);
-  return { shape, strides, offset };
+  // Without elements there may be no memory to point into.
+  return { shape, strides, offset: sizeOf(shape) === 0 ? t.offset : offset };
 }
 
 /** A view of part of a tensor. */

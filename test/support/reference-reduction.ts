@@ -110,7 +110,24 @@ export const reductionOps = {
     gradient: (x, y) => x.map((v) => (v - meanOf(x)) / (x.length - correctionOf(options)) / y),
   })),
   norm: reduction(normOf),
+  prod: reduction(() => ({
+    value: (x) => product(x),
+    gradient: (x) => x.map((_, i) => product(x.filter((__, j) => j !== i))),
+  })),
 };
+
+function product(x: readonly number[]): number {
+  return x.reduce((p, v) => p * v, 1);
+}
+
+const question =
+  (holds: (x: readonly number[]) => boolean): Oracle =>
+  (args, options) => ({
+    output: reduction(() => ({ value: (x) => Number(holds(x)), gradient: () => [] }))(args, options).output,
+  });
+
+export const any = question((x) => x.some((v) => v !== 0));
+export const all = question((x) => x.every((v) => v !== 0));
 
 /** Position of the first NaN, else of the first extreme value. */
 function firstExtreme(x: readonly number[], sign: 1 | -1): number {

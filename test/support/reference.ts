@@ -4,6 +4,7 @@
 //
 //   const result = oracles.conv2d({ input, weight, bias: null }, { stride: 2 });
 //   const { input: gradInput, weight: gradWeight } = gradientsOf(result, gradOutput);
+import * as arrange from './reference-arrange';
 import { activationOps, glu, logSoftmax, prelu, softmax } from './reference-activation';
 import { conv, convTranspose, fold, unfold } from './reference-conv';
 import type { Oracle } from './reference-core';
@@ -13,7 +14,7 @@ import * as losses from './reference-loss';
 import { batchNorm, groupNorm, instanceNorm, layerNorm, localResponseNorm } from './reference-norm';
 import { adaptiveAvgPool, adaptiveMaxPool, avgPool, lpPool, maxPool, maxUnpool } from './reference-pool';
 import * as rearrange from './reference-rearrange';
-import { argmax, argmin, cumsum, max, min, reductionOps, sort, topk } from './reference-reduction';
+import { all, any, argmax, argmin, cumsum, max, min, reductionOps, sort, topk } from './reference-reduction';
 
 export type { NdArray } from './nd-array';
 export type { Gradients, Oracle, OracleResult } from './reference-core';
@@ -71,5 +72,8 @@ export const oracles = {
   cumsum,
   sort,
   topk,
+  any,
+  all,
   ...rearrange,
+  ...arrange,
 } as const satisfies Readonly<Record<string, Oracle>>;

@@ -1,6 +1,7 @@
 // All entries. An op is one entry in the file of its family.
 import type { OpEntry } from '../op-cases';
 import { activationEntries } from './activation';
+import { arrangeEntries } from './arrange';
 import { convEntries } from './conv';
 import { elementwiseEntries } from './elementwise';
 import { imageEntries } from './image';
@@ -13,6 +14,7 @@ import { reductionEntries } from './reduction';
 
 export const opTable: readonly OpEntry[] = [
   ...activationEntries,
+  ...arrangeEntries,
   ...convEntries,
   ...elementwiseEntries,
   ...imageEntries,
