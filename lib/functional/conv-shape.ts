@@ -40,7 +40,7 @@ export interface ConvTransposeOptions {
   readonly dilation?: Size;
 }
 
-/** The descriptor of the native convolution ops, without the algorithm. */
+/** The descriptor of the native convolution ops. */
 export interface ConvDescriptor {
   readonly n: number;
   readonly groups: number;
@@ -52,6 +52,8 @@ export interface ConvDescriptor {
   readonly stride: readonly number[];
   readonly padding: readonly number[];
   readonly dilation: readonly number[];
+  /** Always 0: the native side chooses. */
+  readonly algorithm: number;
 }
 
 /** A checked call: the descriptor, and the shape of what it returns. */
@@ -317,6 +319,7 @@ export function planConv(
       0,
     ),
     dilation: three(dilation, 1),
+    algorithm: 0,
   };
   return { descriptor, outputShape };
 }
@@ -381,6 +384,7 @@ export function planConvTranspose(
     stride: three(stride, 1),
     padding: three(padding, 0),
     dilation: three(dilation, 1),
+    algorithm: 0,
   };
   return { descriptor, outputShape };
 }

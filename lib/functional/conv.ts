@@ -24,11 +24,8 @@ import { reshape } from './views';
 
 export type { ConvOptions, ConvPadding, ConvTransposeOptions } from './conv-shape';
 
-/** 0: the native side chooses. */
-const algorithm = 0;
-
 function forward(d: ConvDescriptor, x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tensor {
-  run('conv', { ...d, algorithm }, { x, weight, bias, y });
+  run('conv', d, { x, weight, bias, y });
   return y;
 }
 
@@ -39,7 +36,7 @@ function backwardInput(
   bias: Tensor | null,
   dx: Tensor,
 ): Tensor {
-  run('convBackwardInput', { ...d, algorithm }, { dy, weight, bias, dx });
+  run('convBackwardInput', d, { dy, weight, bias, dx });
   return dx;
 }
 
@@ -50,7 +47,7 @@ function backwardWeight(
   dw: Tensor | null,
   db: Tensor | null,
 ): void {
-  run('convBackwardWeight', { ...d, algorithm }, { x, dy, dw, db });
+  run('convBackwardWeight', d, { x, dy, dw, db });
 }
 
 /** The elements for native code, and the copies among them, which nobody else sees. */
