@@ -16,6 +16,7 @@ export async function main(size: Partial<TrainingSize> = {}): Promise<[EpochMetr
   const run = (model: nn.Module, name: string): Promise<EpochMetrics[]> =>
     trainAndPrint(model, {
       name,
+      optimizer: 'sgd',
       lr: 1.0,
       batchSize: 256,
       images: 6000,

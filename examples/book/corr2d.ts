@@ -1,5 +1,5 @@
 /** Cross-correlation written out: one channel, several channels in, several channels out, 1x1 kernels. */
-import { matmul, nn, rand, slice, stack, zeros, type Tensor } from 'laminae';
+import { matmul, nn, randn, slice, stack, zeros, type Tensor } from 'laminae';
 
 /** Pairs of what two iterables give, as long as both do. */
 export function zip<A, B>(a: Iterable<A>, b: Iterable<B>): [A, B][] {
@@ -15,7 +15,7 @@ export function zip<A, B>(a: Iterable<A>, b: Iterable<B>): [A, B][] {
  */
 export function corr2d(X: Tensor, K: Tensor): Tensor {
   const [kh, kw] = K.shape;
-  const Y = zeros([X.shape[0] - kh + 1, X.shape[1] - kw + 1]);
+  const Y = zeros([X.shape[0] - kh + 1, X.shape[1] - kw + 1], { dtype: X.dtype });
   for (let i = 0; i < Y.shape[0]; i++) {
     for (let j = 0; j < Y.shape[1]; j++) {
       Y.set(
@@ -60,7 +60,7 @@ export class Conv2D extends nn.Module {
 
   constructor(kernelSize: readonly [number, number]) {
     super();
-    this.weight = new nn.Parameter(rand(kernelSize));
+    this.weight = new nn.Parameter(randn(kernelSize));
     this.bias = new nn.Parameter(zeros([1]));
   }
 

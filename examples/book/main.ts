@@ -30,7 +30,6 @@ async function runSections(name: string | undefined, options: BookOptions, comma
     console.log(listing());
     return;
   }
-  const { seed, list: _list, ...size } = options;
   const wanted = chosen(name);
   if (wanted.length === 0) {
     const names = [...sections.map((s) => s.name), 'all'].join(', ');
@@ -39,8 +38,8 @@ async function runSections(name: string | undefined, options: BookOptions, comma
   }
   for (const section of wanted) {
     console.log(`${section === wanted[0] ? '' : '\n'}== ${section.name}: ${section.summary} ==`);
-    manualSeed(seed);
-    await section.main(size);
+    manualSeed(options.seed);
+    await section.main(options);
   }
 }
 

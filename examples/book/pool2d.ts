@@ -26,10 +26,9 @@ export function pool2d(
   const [ph, pw] = options.padding ?? [0, 0];
   const [sh, sw] = options.stride ?? [1, 1];
   const padded = F.pad(X, [pw, pw, ph, ph], { value: mode === 'max' ? -Infinity : 0 });
-  const Y = zeros([
-    Math.floor((padded.shape[0] - window[0]) / sh) + 1,
-    Math.floor((padded.shape[1] - window[1]) / sw) + 1,
-  ]);
+  const height = Math.floor((padded.shape[0] - window[0]) / sh) + 1;
+  const width = Math.floor((padded.shape[1] - window[1]) / sw) + 1;
+  const Y = zeros([height, width], { dtype: X.dtype });
   for (let i = 0; i < Y.shape[0]; i++) {
     for (let j = 0; j < Y.shape[1]; j++) {
       const part = padded.at(slice(i * sh, i * sh + window[0]), slice(j * sw, j * sw + window[1]));

@@ -1,4 +1,5 @@
 /** Output of the sections. */
+import { inspect } from 'node:util';
 import type { Tensor } from 'laminae';
 
 export function heading(text: string): void {
@@ -7,7 +8,7 @@ export function heading(text: string): void {
 
 /** A tensor under its name. */
 export function show(name: string, value: Tensor): void {
-  console.log(`${name}:\n${String(value)}`);
+  console.log(`${name}:\n${inspect(value)}`);
 }
 
 export function showShape(name: string, value: Tensor): void {

@@ -1,7 +1,7 @@
 /** What the sections that train have in common: a part of MNIST, the loop, the numbers that the book prints. */
 import { data, type nn } from 'laminae';
 import { startWithXavier } from '../common/models';
-import { train, type EpochMetrics } from '../common/train';
+import { train, type EpochMetrics, type OptimizerName } from '../common/train';
 
 /** How much is trained. A section has its own defaults. */
 export interface TrainingSize {
@@ -14,6 +14,7 @@ export interface TrainingSize {
 
 export interface Run extends TrainingSize {
   readonly name: string;
+  readonly optimizer: OptimizerName;
   readonly lr: number;
   readonly batchSize: number;
 }
@@ -29,20 +30,20 @@ function firstImages(split: data.MnistSplit, count: number): data.ImageDataset {
   });
 }
 
-/** Trains `model` from Xavier weights with plain SGD and prints loss, accuracies and speed. */
+/** Trains `model` from Xavier weights and prints loss, accuracies and speed. */
 export async function trainAndPrint(model: nn.Module, run: Run): Promise<EpochMetrics[]> {
   const mnist = data.loadMnist('mnist', { resolveFrom: __dirname });
   const trainSet = firstImages(mnist.train, run.images);
   const testSet = firstImages(mnist.test, run.testImages);
   console.log(
     `${run.name}: ${model.numParameters()} parameters, ${trainSet.length} images, ${run.epochs} epochs of batch ` +
-      `${run.batchSize}, lr ${run.lr}`,
+      `${run.batchSize}, ${run.optimizer}, lr ${run.lr}`,
   );
   const history = await train(
     startWithXavier(model),
     trainSet,
     testSet,
-    { epochs: run.epochs, batchSize: run.batchSize, lr: run.lr, schedule: 'constant' },
+    { ...run, schedule: 'constant' },
     {
       batch: () => undefined,
       epoch: (m) => {

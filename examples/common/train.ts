@@ -15,11 +15,16 @@ export interface EpochMetrics {
 
 export type Schedule = 'cosine' | 'constant';
 
+const optimizers = { sgd: optim.SGD, adam: optim.Adam } as const;
+export type OptimizerName = keyof typeof optimizers;
+
 export interface TrainOptions {
   readonly epochs: number;
   readonly batchSize: number;
   readonly lr: number;
   readonly schedule: Schedule;
+  /** Default: sgd. */
+  readonly optimizer?: OptimizerName;
 }
 
 /** Where the loop reports to, and how it is stopped. */
@@ -56,7 +61,7 @@ function testAccuracy(model: nn.Module, test: data.ImageDataset): number {
 }
 
 /**
- * Trains `model` with SGD on the cross entropy. Yields to the event loop between batches, so signals and timers work.
+ * Trains `model` on the cross entropy. Yields to the event loop between batches, so signals and timers work.
  * The learning rate falls from `lr` to 0 along a half cosine over all steps, or stays constant.
  *
  * @returns the metrics of the epochs that were completed
@@ -69,7 +74,7 @@ export async function train(
   listener: TrainListener,
 ): Promise<EpochMetrics[]> {
   const loader = new data.DataLoader(trainSet, { batchSize: options.batchSize, shuffle: true });
-  const optimizer = new optim.SGD(model.parameters(), { lr: options.lr });
+  const optimizer = new optimizers[options.optimizer ?? 'sgd'](model.parameters(), { lr: options.lr });
   const scheduler =
     options.schedule === 'cosine'
       ? new optim.CosineAnnealingLR(optimizer, options.epochs * loader.length)
