@@ -3,6 +3,7 @@
 // small integers, so results are exact and are compared bit for bit.
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,9 @@ void poison(GuardedBuffer<T>& b) {
   b.fill(static_cast<T>(NAN));
 }
 
+// How often each algorithm computed something, by pass and value of the field `algorithm`.
+int runs[3][8];
+
 enum Pass { kForward, kBackwardInput, kBackwardWeight };
 const char* const kPassNames[] = {"conv", "conv_backward_input", "conv_backward_weight"};
 
@@ -163,6 +167,7 @@ void check_case(const conv_desc& d, Touch touch, Random& random) {
              " ", d.padding[1], " ", d.padding[2], " dilation ", d.dilation[0], " ", d.dilation[1],
              " ", d.dilation[2]);
         REQUIRE(got == expected);
+        ++runs[pass][algorithm];
       }
     }
   }
@@ -199,6 +204,7 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
     REQUIRE(set_active_isa(isa->name));
     INFO("isa ", std::string(isa->name));
     Random random(7);
+    std::memset(runs, 0, sizeof(runs));
     for (int i = 0; i < 120; ++i) {
       check_case<float>(descriptor(random_case(random)), i % 2 == 0 ? Touch::end : Touch::start,
                         random);
@@ -234,6 +240,9 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
                                                                                      // long kernel
     };
     for (const Case& c : chosen) check_case<float>(descriptor(c), Touch::end, random);
+    for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
+      for (int i = 0; i + 1 < algorithm_count<float>(pass); ++i) CHECK(runs[pass][i] >= 9);
+    }
   }
   REQUIRE(set_active_isa(active));
   Random random(8);

@@ -153,10 +153,16 @@ void run_tap_sum(TapSum t, int64_t forced, const Call& call, const T* x, const T
 
 }  // namespace
 
+// Times are of one thread of a Zen 5 core (AVX-512, peak 230 GFLOP/s), batch 256 unless said
+// otherwise.
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
   static const TapSumAlgorithm<T> kList[] = {
+      // From vec_width images on, while a group of them fits into L2. 5x5 1->6 @28 takes 0.32 ms
+      // against 0.9 with gemm, 6->16 @12 0.41 against 1.15, its input gradient 0.52 against 5.0.
       {"lanes", tap_sum_lanes_applies<T>, tap_sum_lanes<T>},
+      // Everything else: 60-70 % of the peak for 64 and more channels. Few output channels share a
+      // packed panel badly.
       {"gemm", always<TapSum>, tap_sum_gemm<T>},
       {"reference", always<TapSum>, tap_sum_reference<T>},
   };
@@ -167,7 +173,10 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
   static const WeightGradientAlgorithm<T> kList[] = {
+      // Output channels would leave vectors part empty and there are images to fill them: 5x5 1->6
+      // @28 takes 0.39 ms against 1.0. With 16 channels taps win: 6->16 @12 0.43 against 0.48.
       {"lanes", weight_gradient_lanes_applies<T>, weight_gradient_lanes<T>},
+      // Everything else: 75-83 % of the peak for 3x3 with 64 and more channels.
       {"taps", always<ConvShape>, weight_gradient_taps<T>},
       {"reference", always<ConvShape>, weight_gradient_reference<T>},
   };
