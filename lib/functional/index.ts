@@ -89,3 +89,13 @@ export {
 } from './adaptive-pool';
 export { maxUnpool1d, maxUnpool2d, maxUnpool3d, type MaxUnpoolOptions } from './max-unpool';
 export { batchNorm, type BatchNormOptions } from './batch-norm';
+export {
+  groupNorm,
+  instanceNorm,
+  layerNorm,
+  localResponseNorm,
+  type AffineOptions,
+  type InstanceNormOptions,
+  type LocalResponseNormOptions,
+} from './layer-norm';
+export { lpPool1d, lpPool2d, type LpPoolOptions } from './lp-pool';

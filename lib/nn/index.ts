@@ -80,6 +80,17 @@ export {
   ZeroPad3d,
   type PaddingWidths,
 } from './padding';
+export {
+  GroupNorm,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+  LayerNorm,
+  LocalResponseNorm,
+  type InstanceNormLayerOptions,
+  type LayerNormOptions,
+  type NormOptions,
+} from './normalization';
 export { Parameter } from './parameter';
 export { summary, type LayerSummary, type Summary } from './summary';
 export {
@@ -92,6 +103,8 @@ export {
   AvgPool1d,
   AvgPool2d,
   AvgPool3d,
+  LPPool1d,
+  LPPool2d,
   MaxPool1d,
   MaxPool2d,
   MaxPool3d,

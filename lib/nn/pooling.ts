@@ -19,6 +19,7 @@ import {
   type AvgPoolOptions,
   type MaxPoolOptions,
 } from '../functional/pool';
+import { lpPool1d, lpPool2d, type LpPoolOptions } from '../functional/lp-pool';
 import type { Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
@@ -170,5 +171,35 @@ export class AdaptiveMaxPool2d extends AdaptiveLayer {
 export class AdaptiveMaxPool3d extends AdaptiveLayer {
   override forward(input: Tensor): Tensor {
     return adaptiveMaxPool3d(input, this.outputSize);
+  }
+}
+
+/** The p-norm of each window. */
+export class LPPool1d extends WindowLayer<LpPoolOptions> {
+  constructor(
+    readonly normType: number,
+    kernelSize: Size,
+    options?: LpPoolOptions,
+  ) {
+    super(kernelSize, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return lpPool1d(input, this.normType, this.kernelSize, this.options);
+  }
+}
+
+/** The p-norm of each window. */
+export class LPPool2d extends WindowLayer<LpPoolOptions> {
+  constructor(
+    readonly normType: number,
+    kernelSize: Size,
+    options?: LpPoolOptions,
+  ) {
+    super(kernelSize, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return lpPool2d(input, this.normType, this.kernelSize, this.options);
   }
 }

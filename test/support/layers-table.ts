@@ -1,7 +1,7 @@
 // docs/layers.md, made from the op table, the fixtures and the exports, so that it cannot tell of what is not checked.
 import * as lib from '../../lib';
 import * as F from '../../lib/functional';
-import { isRecord } from './case-values';
+
 import { fixtureNames, loadFixtures } from './fixtures';
 import { opTable } from './op-table';
 
@@ -12,7 +12,10 @@ const modules: Readonly<Record<string, string>> = {
   binaryCrossEntropyWithLogits: 'BCEWithLogitsLoss',
   crossEntropy: 'CrossEntropyLoss',
   huberLoss: 'HuberLoss',
+  instanceNorm: 'InstanceNorm1d, InstanceNorm2d, InstanceNorm3d',
   interpolate: 'Upsample',
+  lpPool1d: 'LPPool1d',
+  lpPool2d: 'LPPool2d',
   klDiv: 'KLDivLoss',
   l1Loss: 'L1Loss',
   mseLoss: 'MSELoss',
@@ -69,7 +72,8 @@ function counterpart(op: string): string {
   const known = counterparts[op];
   if (known !== undefined) return known;
   const isLayer =
-    moduleOf(op) !== '' || ['Pool', 'conv', 'fold', 'embedding'].some((part) => op.includes(part));
+    moduleOf(op) !== '' ||
+    ['Pool', 'conv', 'fold', 'embedding', 'Norm', 'prelu'].some((part) => op.includes(part));
   return `${isLayer ? 'F' : 'torch'}.${snakeCase(op)}`;
 }
 
@@ -79,9 +83,7 @@ export function layersTable(): string {
     .sort((a, b) => a.op.localeCompare(b.op, 'en'))
     .map(({ op }) => {
       const cases = fixtureNames().includes(op) ? loadFixtures(op) : [];
-      const options = [
-        ...new Set(cases.flatMap((c) => (isRecord(c.options) ? Object.keys(c.options) : []))),
-      ].sort();
+      const options = [...new Set(cases.flatMap((c) => Object.keys(c.options)))].sort();
       const gradient = cases.some((c) => Object.keys(c.grads).length > 0);
       const call = reached[op] ?? (functional.has(op) ? `F.${op}` : op);
       return [

@@ -42,10 +42,7 @@ interface WindowDraw {
 
 const windowDraws: fc.Arbitrary<WindowDraw> = fc.record({
   seed: seeds,
-  lead: fc.oneof(
-    fc.tuple(between(0, 2), between(1, 3)),
-    fc.tuple(between(1, 3)),
-  ),
+  lead: fc.oneof(fc.tuple(between(0, 2), between(1, 3)), fc.tuple(between(1, 3))),
   kernel: pairOf(1, 3),
   stride: pairOf(1, 3),
   dilation: pairOf(1, 2),
@@ -56,7 +53,11 @@ const windowDraws: fc.Arbitrary<WindowDraw> = fc.record({
 const imageSize = (d: WindowDraw): number[] =>
   d.kernel.map((k, i) => Math.max(1, d.dilation[i] * (k - 1) + 1 - 2 * d.padding[i]) + d.more[i]);
 
-const windowOptions = ({ stride, dilation, padding }: WindowDraw): CaseRecord => ({ stride, dilation, padding });
+const windowOptions = ({ stride, dilation, padding }: WindowDraw): CaseRecord => ({
+  stride,
+  dilation,
+  padding,
+});
 
 const unfoldCases: fc.Arbitrary<OpCase> = windowDraws.map((d) => ({
   args: { input: seededTensor([...d.lead, ...imageSize(d)], d.seed), kernelSize: d.kernel },
@@ -90,7 +91,14 @@ const interpolateCases: fc.Arbitrary<OpCase> = fc
   }));
 
 const shuffleCases: fc.Arbitrary<OpCase> = fc
-  .record({ seed: seeds, n: between(0, 2), c: between(1, 3), h: between(1, 4), w: between(1, 5), r: between(1, 3) })
+  .record({
+    seed: seeds,
+    n: between(0, 2),
+    c: between(1, 3),
+    h: between(1, 4),
+    w: between(1, 5),
+    r: between(1, 3),
+  })
   .map(({ seed, n, c, h, w, r }) => ({
     args: { input: seededTensor([n, c * r * r, h, w], seed), upscaleFactor: r },
     options: {},
@@ -127,7 +135,10 @@ export const imageEntries: readonly OpEntry[] = [
     value: exact,
     gradient: sums(),
     cases: unfoldCases,
-    large: () => ({ args: { input: seededTensor([4, 8, 30, 30], 1), kernelSize: 3 }, options: { padding: 1 } }),
+    large: () => ({
+      args: { input: seededTensor([4, 8, 30, 30], 1), kernelSize: 3 },
+      options: { padding: 1 },
+    }),
   },
   {
     op: 'fold',

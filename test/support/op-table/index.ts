@@ -11,6 +11,7 @@ import { normEntries } from './norm';
 import { poolEntries } from './pool';
 import { rearrangeEntries } from './rearrange';
 import { reductionEntries } from './reduction';
+import { sampleNormEntries } from './sample-norm';
 
 export const opTable: readonly OpEntry[] = [
   ...activationEntries,
@@ -24,4 +25,5 @@ export const opTable: readonly OpEntry[] = [
   ...poolEntries,
   ...rearrangeEntries,
   ...reductionEntries,
+  ...sampleNormEntries,
 ];
