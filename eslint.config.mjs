@@ -6,6 +6,13 @@ import tseslint from 'typescript-eslint';
 /** Layers of lib/, lowest first: a folder imports values only from layers before its own. */
 const layers = [['tensor'], ['autograd'], ['functional'], ['nn'], ['io'], ['optim', 'data']];
 
+/** What plain scripts may use without importing it. */
+const nodeGlobals = [
+  ...['__dirname', '__filename', 'exports', 'module', 'require'],
+  ...['Buffer', 'console', 'gc', 'performance', 'process', 'structuredClone', 'URL'],
+  ...['clearInterval', 'clearTimeout', 'queueMicrotask', 'setImmediate', 'setInterval', 'setTimeout'],
+];
+
 const layerRules = layers.flatMap((names, level) =>
   names.map((name) => {
     const above = layers.slice(level + 1).flat();
@@ -44,6 +51,11 @@ export default tseslint.config(
     rules: {
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/consistent-type-exports': 'error',
+      // As tsc does: a leading underscore says that a parameter or part is not wanted.
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_', varsIgnorePattern: '^_' },
+      ],
       // Shapes and sizes go into messages all the time.
       '@typescript-eslint/restrict-template-expressions': [
         'error',
@@ -66,24 +78,11 @@ export default tseslint.config(
     },
   },
   ...layerRules,
+  { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs' } },
   {
-    files: ['**/*.cjs'],
+    files: ['**/*.cjs', '**/*.mjs'],
     languageOptions: {
-      sourceType: 'commonjs',
-      globals: {
-        Buffer: 'readonly',
-        __dirname: 'readonly',
-        __filename: 'readonly',
-        console: 'readonly',
-        exports: 'writable',
-        module: 'writable',
-        performance: 'readonly',
-        process: 'readonly',
-        require: 'readonly',
-        setImmediate: 'readonly',
-        setTimeout: 'readonly',
-        structuredClone: 'readonly',
-      },
+      globals: Object.fromEntries(nodeGlobals.map((name) => [name, 'readonly'])),
     },
   },
 );
