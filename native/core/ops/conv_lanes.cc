@@ -6,8 +6,8 @@
 // stride and dilation and without waste at the ends of lines. A tile of rows and pixels is summed
 // in registers; some lines of results are gathered and transposed back into y.
 //
-// Against the panels of conv_gemm.cc, which lose when there are few rows to share a panel: see
-// applies.
+// Lines of the strip are read again for every tile of rows, so what a line of outputs needs has to
+// stay in L2; the strip itself may be larger.
 #include <algorithm>
 
 #include "core/conv.h"
@@ -20,7 +20,8 @@ namespace laminae {
 
 namespace {
 
-constexpr int64_t kStripElements = 1 << 17;   // 512 KiB of floats
+constexpr int64_t kStripElements = 1 << 20;   // 4 MiB of floats
+constexpr int64_t kWindowElements = 1 << 17;  // what one line of outputs reads: 512 KiB, part of L2
 constexpr int64_t kBufferElements = 1 << 13;  // results waiting to be transposed: 32 KiB
 
 // Columns of the strip: positions [low, high) of a line of x.
@@ -200,7 +201,12 @@ void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t bloc
 template <class T>
 bool tap_sum_lanes_applies(const TapSum& s) {
   const int64_t width = kernels<T>().vec_width;
-  return s.dense() && s.n >= width && strip_size(s, width) <= kStripElements;
+  if (!s.dense() || s.n < width) return false;
+  // A pointwise sum reads each element for few rows only: its transposition would not pay.
+  if (s.tap_count() == 1 && s.rows >= 8) return false;
+  const int64_t strip = strip_size(s, width);
+  const int64_t lines = std::min(s.x_size[0] * s.x_size[1], s.taps[0].count * s.taps[1].count);
+  return strip <= kStripElements && strip / (s.x_size[0] * s.x_size[1]) * lines <= kWindowElements;
 }
 
 template <class T>
