@@ -49,7 +49,15 @@ export const opTable = {
   product: { fields: ['outer', 'n', 'inner'], buffers: ['x', 'y'] },
   sort: { fields: ['outer', 'n', 'inner', 'k', 'descending'], buffers: ['x', 'y', 'index'] },
   indexRead: {
-    fields: ['outerRank', 'outerShape:8', 'outerStrides:8', 'count', 'innerRank', 'innerShape:8', 'innerStrides:8'],
+    fields: [
+      'outerRank',
+      'outerShape:8',
+      'outerStrides:8',
+      'count',
+      'innerRank',
+      'innerShape:8',
+      'innerStrides:8',
+    ],
     buffers: ['x', 'offsets', 'y'],
   },
   indexWrite: {
@@ -70,7 +78,16 @@ export const opTable = {
     buffers: ['x', 'index', 'y'],
   },
   scatter: {
-    fields: ['rank', 'shape:8', 'yStrides:8', 'indexStrides:8', 'srcStrides:8', 'size', 'along', 'accumulate'],
+    fields: [
+      'rank',
+      'shape:8',
+      'yStrides:8',
+      'indexStrides:8',
+      'srcStrides:8',
+      'size',
+      'along',
+      'accumulate',
+    ],
     buffers: ['y', 'index', 'src'],
   },
   random: { fields: ['kind', 'n', 'seed', 'offset', 'a', 'b'], buffers: ['y'] },
@@ -157,9 +174,9 @@ type BufferNames<N extends OpName> = (typeof opTable)[N]['buffers'][number];
 
 /** The descriptor of op `N`. */
 export type OpFields<N extends OpName> = {
-  readonly [F in FieldNames<N> as F extends `${infer Base}:${string}` ? Base : F]: F extends `${string}:${string}`
-    ? readonly number[]
-    : number;
+  readonly [
+    F in FieldNames<N> as F extends `${infer Base}:${string}` ? Base : F
+  ]: F extends `${string}:${string}` ? readonly number[] : number;
 };
 
 /** Something with memory, and the element it starts at: a tensor. */

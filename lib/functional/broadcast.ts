@@ -19,7 +19,14 @@ export const reduceCode = { sum: 0, mean: 1, max: 2, min: 3, sumOfSquares: 4 } a
 export type ReduceFn = keyof typeof reduceCode;
 
 /** One pass of the native reduction over the middle of [outer, n, inner], contiguous in and out. */
-export function reduceMiddle(fn: ReduceFn, x: Tensor, outer: number, n: number, inner: number, shape: Shape): Tensor {
+export function reduceMiddle(
+  fn: ReduceFn,
+  x: Tensor,
+  outer: number,
+  n: number,
+  inner: number,
+  shape: Shape,
+): Tensor {
   const y = Tensor.empty(shape, x.dtype);
   run('reduce', { fn: reduceCode[fn], outer, n, inner }, { x, y, index: null });
   return y;
@@ -32,7 +39,7 @@ export function reduceMiddle(fn: ReduceFn, x: Tensor, outer: number, n: number, 
 export function reduceDims(fn: ReduceFn, input: Tensor, dims: readonly number[]): Tensor {
   let t = contiguousElements(input);
   let step = fn;
-  for (let last = dims.length - 1; last >= 0; ) {
+  for (let last = dims.length - 1; last >= 0;) {
     let first = last;
     while (first > 0 && dims[first - 1] === dims[first] - 1) first--;
     const shape = [...t.shape];

@@ -63,7 +63,9 @@ function body(t: Tensor): string {
   const cell = (v: number): string => format(v).padStart(width);
   const walk = (dim: number, at: number, indent: number): string => {
     if (dim === t.ndim) return cell(t.storage.data[at]);
-    const parts = shown(t.shape[dim], cut).map((i) => (i < 0 ? '...' : walk(dim + 1, at + i * t.strides[dim], indent + 1)));
+    const parts = shown(t.shape[dim], cut).map((i) =>
+      i < 0 ? '...' : walk(dim + 1, at + i * t.strides[dim], indent + 1),
+    );
     if (dim === t.ndim - 1) return `[${wrap(parts, indent + 1)}]`;
     const gap = `,${'\n'.repeat(t.ndim - dim - 1)}${' '.repeat(indent + 1)}`;
     return `[${parts.join(gap)}]`;

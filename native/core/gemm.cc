@@ -13,7 +13,9 @@ namespace {
 // Multiply-adds worth a thread of their own: about 10 us at 100 GFLOP/s.
 constexpr int64_t kGemmGrain = 500000;
 
-int64_t grain_of(int64_t work_per_item) { return std::max<int64_t>(1, kGemmGrain / std::max<int64_t>(1, work_per_item)); }
+int64_t grain_of(int64_t work_per_item) {
+  return std::max<int64_t>(1, kGemmGrain / std::max<int64_t>(1, work_per_item));
+}
 
 template <class T>
 void pack_tile(const Matrix<T>& a, int64_t row, int64_t rows, int64_t k, int64_t tile, T* panel) {
@@ -63,7 +65,8 @@ void gemm(const Gemm<T>& g) {
     for (int64_t t = first; t < last; ++t) {
       const int64_t row = t * tile;
       kernel.gemm_tile(std::min(tile, g.m - row), cols, g.k, packed_a + row * g.k, tile, packed_b,
-                       g.c + row * g.ldc + col, g.ldc, g.accumulate, g.row_bias == nullptr ? nullptr : g.row_bias + row,
+                       g.c + row * g.ldc + col, g.ldc, g.accumulate,
+                       g.row_bias == nullptr ? nullptr : g.row_bias + row,
                        g.col_bias == nullptr ? nullptr : g.col_bias + col);
     }
   };

@@ -14,7 +14,8 @@ void run_erased(const void* desc, Call& call) {
   static_assert(sizeof(Desc) % 8 == 0, "descriptor fields are 8 bytes each");
   static_assert(sizeof(Desc) / 8 <= kMaxSlots, "raise kMaxSlots");
   Desc d;
-  std::memcpy(&d, desc, sizeof(Desc));  // the slots are raw 64-bit words: int64 or double as the field says
+  std::memcpy(&d, desc,
+              sizeof(Desc));  // the slots are raw 64-bit words: int64 or double as the field says
   Run(d, call);
 }
 
@@ -50,8 +51,9 @@ struct Row {
 #define B(buffer) #buffer ";"
 #define FIELDS(...) __VA_ARGS__
 #define BUFFERS(...) __VA_ARGS__
-#define OP(name, fields, buffers) \
-  {#name, fields, buffers, static_cast<int>(sizeof(name##_desc) / 8), &run_erased<name##_desc, run_##name>},
+#define OP(name, fields, buffers)                                     \
+  {#name, fields, buffers, static_cast<int>(sizeof(name##_desc) / 8), \
+   &run_erased<name##_desc, run_##name>},
 const Row kRows[] = {
 #include "core/ops.def"
 };
@@ -72,10 +74,8 @@ struct Table {
     for (int i = 0; i < kOpCount; ++i) {
       const Row& row = kRows[i];
       kinds[i] = expand_kinds(row.fields);
-      info[i] = {row.name,  row.fields,
-                 row.buffers, row.slots,
-                 count_words(row.buffers), kinds[i].c_str(),
-                 row.run};
+      info[i] = {row.name,         row.fields, row.buffers, row.slots, count_words(row.buffers),
+                 kinds[i].c_str(), row.run};
       if (static_cast<int>(kinds[i].size()) != row.slots || info[i].buffer_count > kMaxBuffers) {
         throw OpError(std::string("ops.def: ") + row.name + " is inconsistent");
       }
@@ -107,17 +107,19 @@ void* Call::checked(int index, DType dtype, int64_t extent) const {
   const Buffer& b = buffers_[index];
   if (b.length < 0) fail("buffer " + buffer_name(info_, index) + " is required");
   if (b.dtype != dtype) {
-    fail("buffer " + buffer_name(info_, index) + " must be " + dtype_name(dtype) + ", got " + dtype_name(b.dtype));
+    fail("buffer " + buffer_name(info_, index) + " must be " + dtype_name(dtype) + ", got " +
+         dtype_name(b.dtype));
   }
   if (extent < 0 || extent > b.length) {
-    fail("buffer " + buffer_name(info_, index) + " must hold " + std::to_string(extent) + " elements, got " +
-         std::to_string(b.length));
+    fail("buffer " + buffer_name(info_, index) + " must hold " + std::to_string(extent) +
+         " elements, got " + std::to_string(b.length));
   }
   return b.data;
 }
 
 int checked_rank(int64_t rank) {
-  if (rank < 0 || rank > kMaxRank) throw OpError("rank " + std::to_string(rank) + " is not in 0..8");
+  if (rank < 0 || rank > kMaxRank)
+    throw OpError("rank " + std::to_string(rank) + " is not in 0..8");
   return static_cast<int>(rank);
 }
 
@@ -142,7 +144,8 @@ int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* stride
   int64_t last = 0;
   for (int64_t i = 0; i < rank; ++i) {
     if (strides[i] < 0) throw OpError("negative stride");
-    if (shape[i] > 1 && strides[i] > (kMaxExact - last) / (shape[i] - 1)) throw OpError("size overflow");
+    if (shape[i] > 1 && strides[i] > (kMaxExact - last) / (shape[i] - 1))
+      throw OpError("size overflow");
     last += (shape[i] - 1) * strides[i];
   }
   return last + 1;
@@ -154,7 +157,8 @@ const OpInfo* ops(int* count) {
 }
 
 void run_op(int op_code, const double* slots, const Buffer* buffers) {
-  if (op_code < 0 || op_code >= kOpCount) throw OpError("unknown op code " + std::to_string(op_code));
+  if (op_code < 0 || op_code >= kOpCount)
+    throw OpError("unknown op code " + std::to_string(op_code));
   const OpInfo& info = table().info[op_code];
   Call call(info, buffers);
   int64_t desc[kMaxSlots];  // the descriptor struct, slot by slot
@@ -165,7 +169,8 @@ void run_op(int op_code, const double* slots, const Buffer* buffers) {
       continue;
     }
     if (!(std::fabs(v) <= static_cast<double>(kMaxExact)) || v != std::trunc(v)) {
-      call.fail("descriptor slot " + std::to_string(i) + " must be an integer, got " + std::to_string(v));
+      call.fail("descriptor slot " + std::to_string(i) + " must be an integer, got " +
+                std::to_string(v));
     }
     desc[i] = static_cast<int64_t>(v);
   }

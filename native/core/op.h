@@ -4,10 +4,10 @@
 //   struct <op>_desc  { the fields }          e.g. gemm_desc{m, n, k, ...}
 //   struct <op>_buf   { enum: the buffers }   e.g. gemm_buf::a
 //   void run_<op>(const <op>_desc&, Call&)    written in ops/*.cc
-// and in op.cc into the table the binding walks. A caller (the eager binding today, a compiled plan later) fills a
-// flat array of doubles, one per field slot, and an array of Buffers; run_op checks and dispatches. The op reaches
-// a buffer only through Call::in / Call::out, which ask for the extent it is going to touch, so no op can run
-// outside its buffers whatever the descriptor says.
+// and in op.cc into the table the binding walks. A caller (the eager binding today, a compiled plan
+// later) fills a flat array of doubles, one per field slot, and an array of Buffers; run_op checks
+// and dispatches. The op reaches a buffer only through Call::in / Call::out, which ask for the
+// extent it is going to touch, so no op can run outside its buffers whatever the descriptor says.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -39,15 +39,16 @@ struct DTypeOf<uint8_t> {
 
 const char* dtype_name(DType dtype);
 
-// Borrowed memory, valid for the length of one call. A missing optional buffer has data == nullptr and length < 0.
+// Borrowed memory, valid for the length of one call. A missing optional buffer has data == nullptr
+// and length < 0.
 struct Buffer {
   void* data = nullptr;
   int64_t length = -1;  // elements from `data` to the end of the allocation
   DType dtype = DType::kFloat32;
 };
 
-// A request that would touch memory it does not own, or an impossible descriptor. Callers check their arguments
-// before they come here and give better messages; this is the last line.
+// A request that would touch memory it does not own, or an impossible descriptor. Callers check
+// their arguments before they come here and give better messages; this is the last line.
 class OpError : public std::runtime_error {
  public:
   explicit OpError(const std::string& what) : std::runtime_error(what) {}
@@ -119,8 +120,8 @@ void dispatch_all(DType dtype, F&& fn) {
 
 constexpr int kMaxRank = 8;
 
-// Product of at most kMaxRank non-negative sizes; throws OpError when there are more, one is negative or the product
-// exceeds 2^53.
+// Product of at most kMaxRank non-negative sizes; throws OpError when there are more, one is
+// negative or the product exceeds 2^53.
 int64_t checked_product(const int64_t* sizes, int64_t count);
 template <class... Sizes>
 int64_t volume(Sizes... sizes) {
@@ -131,10 +132,12 @@ int64_t volume(Sizes... sizes) {
 // `rank` as a count of dimensions; throws OpError outside 0..kMaxRank.
 int checked_rank(int64_t rank);
 
-// One past the last element that a strided walk over `shape` touches (0 for an empty shape product).
+// One past the last element that a strided walk over `shape` touches (0 for an empty shape
+// product).
 int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* strides);
 
-// ---- expansion of ops.def -------------------------------------------------------------------------------------
+// ---- expansion of ops.def
+// -------------------------------------------------------------------------------------
 
 #define I(field) int64_t field;
 #define R(field) double field;
@@ -142,13 +145,13 @@ int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* stride
 #define B(buffer) buffer,
 #define FIELDS(...) __VA_ARGS__
 #define BUFFERS(...) __VA_ARGS__
-#define OP(name, fields, buffers) \
-  struct name##_desc {            \
-    fields                        \
-  };                              \
-  struct name##_buf {             \
+#define OP(name, fields, buffers)  \
+  struct name##_desc {             \
+    fields                         \
+  };                               \
+  struct name##_buf {              \
     enum : int { buffers kCount }; \
-  };                              \
+  };                               \
   void run_##name(const name##_desc& d, Call& call);
 #include "core/ops.def"
 #undef OP
@@ -159,7 +162,8 @@ int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* stride
 #undef R
 #undef I
 
-// ---- the table ------------------------------------------------------------------------------------------------
+// ---- the table
+// ------------------------------------------------------------------------------------------------
 
 struct OpInfo {
   const char* name;
@@ -176,8 +180,8 @@ constexpr int kMaxBuffers = 10;
 
 const OpInfo* ops(int* count);
 
-// Converts the slots into the op's descriptor and runs it. Throws OpError on a slot that is not an integer where one
-// is needed, on an unknown op code, and on everything the op itself refuses.
+// Converts the slots into the op's descriptor and runs it. Throws OpError on a slot that is not an
+// integer where one is needed, on an unknown op code, and on everything the op itself refuses.
 void run_op(int op_code, const double* slots, const Buffer* buffers);
 
 }  // namespace laminae

@@ -24,14 +24,15 @@ void copy_row(int64_t n, const From* x, int64_t x_step, To* y, int64_t y_step) {
 
 // Two-dimensional core of a transposed copy: 16 x 16 blocks keep both sides in the L1 cache.
 template <class From, class To>
-void copy_block(int64_t rows, int64_t cols, const From* x, int64_t x_row, int64_t x_col, To* y, int64_t y_row,
-                int64_t y_col) {
+void copy_block(int64_t rows, int64_t cols, const From* x, int64_t x_row, int64_t x_col, To* y,
+                int64_t y_row, int64_t y_col) {
   constexpr int64_t kBlock = 16;
   for (int64_t r0 = 0; r0 < rows; r0 += kBlock) {
     const int64_t r1 = r0 + kBlock < rows ? r0 + kBlock : rows;
     for (int64_t c0 = 0; c0 < cols; c0 += kBlock) {
       const int64_t c1 = c0 + kBlock < cols ? c0 + kBlock : cols;
-      for (int64_t r = r0; r < r1; ++r) copy_row(c1 - c0, x + r * x_row + c0 * x_col, x_col, y + r * y_row + c0 * y_col, y_col);
+      for (int64_t r = r0; r < r1; ++r)
+        copy_row(c1 - c0, x + r * x_row + c0 * x_col, x_col, y + r * y_row + c0 * y_col, y_col);
     }
   }
 }
@@ -45,15 +46,16 @@ void copy_typed(const copy_desc& d, Call& call) {
   const int64_t n = walk.row_length();
   if (walk.rows() == 1) {
     parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
-      copy_row(end - begin, x + begin * walk.step(0), walk.step(0), y + begin * walk.step(1), walk.step(1));
+      copy_row(end - begin, x + begin * walk.step(0), walk.step(0), y + begin * walk.step(1),
+               walk.step(1));
     });
     return;
   }
   // A plain transpose [r, c] -> [c, r] is one block walk.
   if (d.rank == 2 && (walk.step(0) != 1 || walk.step(1) != 1)) {
     parallel_for(d.shape[0], row_grain(d.shape[1]), [&](int64_t begin, int64_t end) {
-      copy_block(end - begin, d.shape[1], x + begin * d.x_strides[0], d.x_strides[0], d.x_strides[1],
-                 y + begin * d.y_strides[0], d.y_strides[0], d.y_strides[1]);
+      copy_block(end - begin, d.shape[1], x + begin * d.x_strides[0], d.x_strides[0],
+                 d.x_strides[1], y + begin * d.y_strides[0], d.y_strides[0], d.y_strides[1]);
     });
     return;
   }
@@ -68,7 +70,8 @@ void copy_typed(const copy_desc& d, Call& call) {
 
 void run_copy(const copy_desc& d, Call& call) {
   dispatch_all(call.dtype(copy_buf::x), [&](auto from) {
-    dispatch_all(call.dtype(copy_buf::y), [&](auto to) { copy_typed<decltype(from), decltype(to)>(d, call); });
+    dispatch_all(call.dtype(copy_buf::y),
+                 [&](auto to) { copy_typed<decltype(from), decltype(to)>(d, call); });
   });
 }
 

@@ -1,5 +1,6 @@
-// gemm: c[i] = op(a[i]) op(b[i]) (+ c[i]) (+ bias along the columns), i < batch. The matrices of one product are
-// contiguous: a is [m, k] ([k, m] when transposed), b is [k, n] ([n, k]), c is [m, n].
+// gemm: c[i] = op(a[i]) op(b[i]) (+ c[i]) (+ bias along the columns), i < batch. The matrices of
+// one product are contiguous: a is [m, k] ([k, m] when transposed), b is [k, n] ([n, k]), c is [m,
+// n].
 #include "core/gemm.h"
 
 #include <algorithm>
@@ -15,7 +16,8 @@ void run_gemm(const gemm_desc& d, Call& call) {
     const int64_t sizes_a = volume(d.m, d.k);
     const int64_t sizes_b = volume(d.k, d.n);
     const int64_t sizes_c = volume(d.m, d.n);
-    call.require(d.batch >= 0 && d.a_stride >= 0 && d.b_stride >= 0 && d.c_stride >= 0, "negative size");
+    call.require(d.batch >= 0 && d.a_stride >= 0 && d.b_stride >= 0 && d.c_stride >= 0,
+                 "negative size");
     if (d.batch == 0 || sizes_c == 0) return;
     call.require(d.batch == 1 || d.c_stride >= sizes_c, "batches of c overlap");
     const T* a = call.in<T>(gemm_buf::a, volume(d.batch - 1, d.a_stride) + sizes_a);
@@ -23,7 +25,8 @@ void run_gemm(const gemm_desc& d, Call& call) {
     T* c = call.out<T>(gemm_buf::c, volume(d.batch - 1, d.c_stride) + sizes_c);
     const T* bias = call.maybe_in<T>(gemm_buf::bias, d.n);
     // Few large products run one after the other over all threads, many small ones side by side.
-    const int64_t grain = std::max<int64_t>(1, 500000 / std::max<int64_t>(1, volume(d.m, d.n, d.k)));
+    const int64_t grain =
+        std::max<int64_t>(1, 500000 / std::max<int64_t>(1, volume(d.m, d.n, d.k)));
     auto product = [&](int64_t i) {
       Gemm<T> g;
       g.m = d.m;

@@ -1,8 +1,9 @@
 // random: Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 //
-// Counter-based: block b of the stream (seed) is a pure function of b, so any thread can make any part. Element i takes
-// the two words w[2j], w[2j+1] of block (offset + i) / 2, j = (offset + i) % 2: 53 bits for a double, 24 for a float.
-// Normal numbers: Box-Muller over the element's own two words in double.
+// Counter-based: block b of the stream (seed) is a pure function of b, so any thread can make any
+// part. Element i takes the two words w[2j], w[2j+1] of block (offset + i) / 2, j = (offset + i) %
+// 2: 53 bits for a double, 24 for a float. Normal numbers: Box-Muller over the element's own two
+// words in double.
 #include <cmath>
 
 #include "core/op.h"
@@ -85,7 +86,8 @@ void run_random(const random_desc& d, Call& call) {
       for (int64_t i = begin; i < end;) {
         const uint64_t at = static_cast<uint64_t>(d.offset + i);
         const Words words = philox(seed, at / 2);
-        for (uint64_t j = at % 2; j < 2 && i < end; ++j, ++i) y[i] = draw<T>(kind, words.w[2 * j], words.w[2 * j + 1], a, b);
+        for (uint64_t j = at % 2; j < 2 && i < end; ++j, ++i)
+          y[i] = draw<T>(kind, words.w[2 * j], words.w[2 * j + 1], a, b);
       }
     });
   });

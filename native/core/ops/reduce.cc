@@ -1,9 +1,10 @@
 // reduce: y[o, i] = fold over r of x[o, r, i], for x [outer, n, inner].
 //
 // inner == 1: each output is one contiguous run (blocked sums in double, see kernels/reduce.inl).
-// inner > 1:  columns are summed in double over a fixed order of rows, in strips of columns that one thread owns.
-// Either way an output is computed by one thread in one order, so the number of threads does not show in the bits.
-// max and min: a NaN wins, the first occurrence gives the index (PyTorch's rule). The mean of nothing is NaN.
+// inner > 1:  columns are summed in double over a fixed order of rows, in strips of columns that
+// one thread owns. Either way an output is computed by one thread in one order, so the number of
+// threads does not show in the bits. max and min: a NaN wins, the first occurrence gives the index
+// (PyTorch's rule). The mean of nothing is NaN.
 #include <cmath>
 #include <limits>
 
@@ -21,7 +22,8 @@ enum class ReduceFn : int64_t { kSum, kMean, kMax, kMin, kSumOfSquares };
 
 template <class T>
 double run_value(ReduceFn fn, int64_t n, const T* x) {
-  const double s = fn == ReduceFn::kSumOfSquares ? kernels<T>().sum_of_squares(n, x) : kernels<T>().sum(n, x);
+  const double s =
+      fn == ReduceFn::kSumOfSquares ? kernels<T>().sum_of_squares(n, x) : kernels<T>().sum(n, x);
   return fn == ReduceFn::kMean ? s / static_cast<double>(n) : s;
 }
 
@@ -44,29 +46,31 @@ void reduce_sums(ReduceFn fn, const reduce_desc& d, const T* x, T* y) {
     return;
   }
   const int64_t strips = (d.inner + kStrip - 1) / kStrip;
-  parallel_for(d.outer * strips, row_grain(d.n * (d.inner < kStrip ? d.inner : kStrip)), [&](int64_t begin, int64_t end) {
-    Scratch scratch;
-    double* acc = scratch.get<double>(kStrip);
-    T* squares = fn == ReduceFn::kSumOfSquares ? scratch.get<T>(kStrip) : nullptr;
-    for (int64_t item = begin; item < end; ++item) {
-      const int64_t o = item / strips;
-      const int64_t c0 = item % strips * kStrip;
-      const int64_t cols = d.inner - c0 < kStrip ? d.inner - c0 : kStrip;
-      const T* p = x + o * d.n * d.inner + c0;
-      for (int64_t c = 0; c < cols; ++c) acc[c] = 0;
-      if (squares == nullptr) {
-        kernels<T>().sum_columns(d.n, cols, p, d.inner, acc);
-      } else {
-        for (int64_t r = 0; r < d.n; ++r) {
-          kernels<T>().unary(UnaryFn::square, cols, p + r * d.inner, squares);
-          kernels<T>().sum_columns(1, cols, squares, cols, acc);
-        }
-      }
-      const double scale = fn == ReduceFn::kMean ? 1.0 / static_cast<double>(d.n) : 1.0;
-      T* q = y + o * d.inner + c0;
-      for (int64_t c = 0; c < cols; ++c) q[c] = static_cast<T>(acc[c] * scale);
-    }
-  });
+  parallel_for(d.outer * strips, row_grain(d.n * (d.inner < kStrip ? d.inner : kStrip)),
+               [&](int64_t begin, int64_t end) {
+                 Scratch scratch;
+                 double* acc = scratch.get<double>(kStrip);
+                 T* squares = fn == ReduceFn::kSumOfSquares ? scratch.get<T>(kStrip) : nullptr;
+                 for (int64_t item = begin; item < end; ++item) {
+                   const int64_t o = item / strips;
+                   const int64_t c0 = item % strips * kStrip;
+                   const int64_t cols = d.inner - c0 < kStrip ? d.inner - c0 : kStrip;
+                   const T* p = x + o * d.n * d.inner + c0;
+                   for (int64_t c = 0; c < cols; ++c) acc[c] = 0;
+                   if (squares == nullptr) {
+                     kernels<T>().sum_columns(d.n, cols, p, d.inner, acc);
+                   } else {
+                     for (int64_t r = 0; r < d.n; ++r) {
+                       kernels<T>().unary(UnaryFn::square, cols, p + r * d.inner, squares);
+                       kernels<T>().sum_columns(1, cols, squares, cols, acc);
+                     }
+                   }
+                   const double scale =
+                       fn == ReduceFn::kMean ? 1.0 / static_cast<double>(d.n) : 1.0;
+                   T* q = y + o * d.inner + c0;
+                   for (int64_t c = 0; c < cols; ++c) q[c] = static_cast<T>(acc[c] * scale);
+                 }
+               });
 }
 
 template <class T>
@@ -77,7 +81,8 @@ void reduce_extreme(ReduceFn fn, const reduce_desc& d, const T* x, T* y, int32_t
       T* q = y + o * d.inner;
       if (d.inner == 1) {
         int64_t at = 0;
-        *q = fn == ReduceFn::kMax ? kernels<T>().max_with_index(d.n, p, &at) : kernels<T>().min_with_index(d.n, p, &at);
+        *q = fn == ReduceFn::kMax ? kernels<T>().max_with_index(d.n, p, &at)
+                                  : kernels<T>().min_with_index(d.n, p, &at);
         if (index != nullptr) index[o] = static_cast<int32_t>(at);
         continue;
       }
@@ -104,7 +109,8 @@ void run_reduce(const reduce_desc& d, Call& call) {
   const ReduceFn fn = static_cast<ReduceFn>(d.fn);
   const bool extreme = fn == ReduceFn::kMax || fn == ReduceFn::kMin;
   call.require(!extreme || d.n > 0, "needs at least one element to reduce over");
-  call.require(d.n <= std::numeric_limits<int32_t>::max() || !call.has(reduce_buf::index), "too long for int32 indices");
+  call.require(d.n <= std::numeric_limits<int32_t>::max() || !call.has(reduce_buf::index),
+               "too long for int32 indices");
   dispatch_float(call, call.dtype(reduce_buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(reduce_buf::x, volume(d.outer, d.n, d.inner));

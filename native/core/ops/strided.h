@@ -1,7 +1,8 @@
 // Walking several strided operands over one shape.
 //
-// StridedWalk<N> merges adjacent dimensions wherever all N operands allow it, so that the innermost one becomes as
-// long as possible; each() then calls its body once per innermost row with the N element offsets.
+// StridedWalk<N> merges adjacent dimensions wherever all N operands allow it, so that the innermost
+// one becomes as long as possible; each() then calls its body once per innermost row with the N
+// element offsets.
 #pragma once
 #include <cstdint>
 
@@ -17,7 +18,8 @@ class StridedWalk {
     for (int d = 0; d < given; ++d) {
       if (shape[d] == 1) continue;
       bool merges = rank_ > 0;
-      for (int i = 0; i < N && merges; ++i) merges = strides_[i][rank_ - 1] == shape[d] * strides[i][d];
+      for (int i = 0; i < N && merges; ++i)
+        merges = strides_[i][rank_ - 1] == shape[d] * strides[i][d];
       if (!merges) ++rank_;
       shape_[rank_ - 1] = merges ? shape_[rank_ - 1] * shape[d] : shape[d];
       for (int i = 0; i < N; ++i) strides_[i][rank_ - 1] = strides[i][d];
@@ -68,6 +70,8 @@ class StridedWalk {
 constexpr int64_t kElementGrain = 32768;
 
 // Rows of `length` elements that make one grain.
-inline int64_t row_grain(int64_t length) { return length >= kElementGrain ? 1 : kElementGrain / (length > 0 ? length : 1); }
+inline int64_t row_grain(int64_t length) {
+  return length >= kElementGrain ? 1 : kElementGrain / (length > 0 ? length : 1);
+}
 
 }  // namespace laminae
