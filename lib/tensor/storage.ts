@@ -114,10 +114,20 @@ export class Storage {
     return new Storage(dtype, array.length, array, null);
   }
 
-  /** The elements. @throws DisposedError after the scope that made them has ended. */
+  /**
+   * The elements.
+   * @throws DisposedError after the scope that made them has ended
+   * @throws ArgumentTypeError ERR_DETACHED if somebody transferred the memory
+   */
   get data(): TypedArray {
-    if (this.array === null) {
-      throw new DisposedError({
+    const { array } = this;
+    if (array === null || array.length !== this.length) throw this.lossOf(array);
+    return array;
+  }
+
+  private lossOf(array: TypedArray | null): Error {
+    if (array === null) {
+      return new DisposedError({
         op: 'tensor',
         argument: '',
         expected: 'was used after its scope ended',
@@ -125,7 +135,15 @@ export class Storage {
         hint: 'return it from the scope, or keep(t) it inside',
       });
     }
-    return this.array;
+    return new ArgumentTypeError(
+      {
+        op: 'tensor',
+        argument: '',
+        expected: 'has lost its memory (its buffer was transferred)',
+        received: '',
+      },
+      'ERR_DETACHED',
+    );
   }
 
   get isDisposed(): boolean {
@@ -195,18 +213,31 @@ export function emptyCache(): void {
 
 /** Copies `source` into a fresh array of `dtype`; refuses what is not a live, in-bounds typed array of numbers. */
 export function copyOf(op: string, argument: string, source: TypedArray, dtype: DType): TypedArray {
-  const buffer = source.buffer as ArrayBufferLike & { readonly detached?: boolean; readonly resizable?: boolean };
+  const buffer = source.buffer as ArrayBufferLike & {
+    readonly detached?: boolean;
+    readonly resizable?: boolean;
+  };
   // A detached array and one whose resizable buffer shrank below it both report length 0 and offset 0 bytes; a live
   // empty array has a buffer that is at least readable.
   if (buffer.detached === true || isDetached(buffer)) {
     throw new ArgumentTypeError(
-      { op, argument, expected: 'must not be detached (its buffer was transferred)', received: 'a detached array' },
+      {
+        op,
+        argument,
+        expected: 'must not be detached (its buffer was transferred)',
+        received: 'a detached array',
+      },
       'ERR_DETACHED',
     );
   }
   if (buffer.resizable === true && source.length === 0 && isOutOfBounds(source)) {
     throw new ArgumentTypeError(
-      { op, argument, expected: 'view is out of bounds of its resizable buffer', received: 'a view past the end' },
+      {
+        op,
+        argument,
+        expected: 'view is out of bounds of its resizable buffer',
+        received: 'a view past the end',
+      },
       'ERR_DETACHED',
     );
   }
