@@ -148,7 +148,7 @@ function indexLoss(call: ClassLoss, target: Tensor): Tensor {
       const dx = Tensor.empty(input.shape, x.dtype);
       run(
         'crossEntropyBackward',
-        { ...fields, fromLogits: fromLogits ? 1 : 0 },
+        { fromLogits: fromLogits ? 1 : 0, ...fields },
         {
           logP: fromLogits ? logP : null,
           target: indices,

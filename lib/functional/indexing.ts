@@ -208,7 +208,7 @@ function read(x: Tensor, places: Places): Tensor {
 
 /** x[places] = or += y, in place; y has the shape of the places. Not recorded. */
 function write(x: Tensor, places: Places, y: Tensor, accumulate: boolean): void {
-  const fields = { ...places.fields, accumulate: accumulate ? 1 : 0 };
+  const fields = { accumulate: accumulate ? 1 : 0, ...places.fields };
   run('indexWrite', fields, { x, offsets: places.offsets, y: contiguousElements(y) });
 }
 

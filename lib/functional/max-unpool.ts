@@ -104,7 +104,7 @@ function maxUnpool(
   const index = contiguousElements(indices);
   const y = Tensor.empty(shape, input.dtype);
   const fields = { planes, n: sizeOf(size), size: sizeOf(out) };
-  run('scatterPlanes', { ...fields, accumulate: 0 }, { x: contiguousElements(input), index, y });
+  run('scatterPlanes', { accumulate: 0, ...fields }, { x: contiguousElements(input), index, y });
   if (!needsGrad(input)) return y;
   return record(
     op,

@@ -49,7 +49,7 @@ function maxPool(
   expectFloating(op, 'input', input);
   checkFlag(op, 'ceilMode', options.ceilMode);
   const plan = planWindows(op, input, rank, kernelSize, options, options.dilation);
-  const fields = { ...plan.fields, dilation: plan.dilation };
+  const fields = { dilation: plan.dilation, ...plan.fields };
   const bytes = plan.cells <= maxByteCells;
   const grad = needsGrad(input);
   const y = Tensor.empty(plan.shape, input.dtype);
@@ -83,7 +83,7 @@ function maxPoolWithIndices(
   const { values, chosen, plan } = maxPool(op, rank, input, kernelSize, options, true);
   if (chosen?.dtype !== 'uint8') return { values, indices: chosen ?? Tensor.empty(plan.shape, 'int32') };
   const indices = Tensor.empty(plan.shape, 'int32');
-  run('maxPoolIndices', { ...plan.fields, dilation: plan.dilation }, { chosen, index: indices });
+  run('maxPoolIndices', { dilation: plan.dilation, ...plan.fields }, { chosen, index: indices });
   if (values.gradFn === null) chosen.storage.release();
   return { values, indices };
 }
@@ -181,7 +181,7 @@ function avgPool(
           (v) => v !== 0 && Number.isFinite(v),
         );
   const plan = planWindows(op, input, rank, kernelSize, options);
-  const fields = { ...plan.fields, countPadding: options.countIncludePad === false ? 0 : 1, divisor };
+  const fields = { countPadding: options.countIncludePad === false ? 0 : 1, divisor, ...plan.fields };
   const y = Tensor.empty(plan.shape, input.dtype);
   run('avgPool', fields, { x: contiguousElements(input), y });
   if (!needsGrad(input)) return y;
