@@ -117,13 +117,9 @@ interface BinaryDerivatives {
   readonly reads: 'nothing' | 'operands' | 'all';
 }
 
-/** Shares the gradient at ties, as PyTorch does. */
-function extremeGradient(grad: Tensor, mine: Tensor, other: Tensor, wins: CompareFn): Tensor {
-  const share = add(
-    castTo(compare(wins, mine, other), grad.dtype),
-    mul(castTo(eq(mine, other), grad.dtype), 0.5),
-  );
-  return mul(grad, share);
+/** Nothing to the side that lost, half to each at ties; NaN loses to nobody. As in PyTorch. */
+function extremeGradient(grad: Tensor, mine: Tensor, other: Tensor, loses: CompareFn): Tensor {
+  return where(compare(loses, mine, other), 0, where(eq(mine, other), mul(grad, 0.5), grad));
 }
 
 const derivatives: Readonly<Record<BinaryFn, BinaryDerivatives>> = {
@@ -132,13 +128,13 @@ const derivatives: Readonly<Record<BinaryFn, BinaryDerivatives>> = {
   mul: { a: (g, _a, b) => mul(g, b), b: (g, a) => mul(g, a), reads: 'operands' },
   div: { a: (g, _a, b) => div(g, b), b: (g, a, b) => neg(div(mul(g, div(a, b)), b)), reads: 'operands' },
   max: {
-    a: (g, a, b) => extremeGradient(g, a, b, 'gt'),
-    b: (g, a, b) => extremeGradient(g, b, a, 'gt'),
+    a: (g, a, b) => extremeGradient(g, a, b, 'lt'),
+    b: (g, a, b) => extremeGradient(g, b, a, 'lt'),
     reads: 'operands',
   },
   min: {
-    a: (g, a, b) => extremeGradient(g, a, b, 'lt'),
-    b: (g, a, b) => extremeGradient(g, b, a, 'lt'),
+    a: (g, a, b) => extremeGradient(g, a, b, 'gt'),
+    b: (g, a, b) => extremeGradient(g, b, a, 'gt'),
     reads: 'operands',
   },
   pow: {
@@ -212,12 +208,14 @@ function scalarBackward(fn: BinaryFn, x: Tensor, value: number, reversed: boolea
       case 'div':
         return [reversed ? neg(mul(grad, div(y, x))) : div(grad, value)];
       case 'pow':
+        // 0^x is constant for x >= 0, where log 0 would be -Infinity.
+        if (reversed && value === 0) return [where(ge(x, 0), 0, mul(grad, mul(y, -Infinity)))];
         if (reversed) return [mul(grad, mul(y, Math.log(value)))];
         return value === 0 ? [mul(grad, 0)] : [mul(grad, mul(pow(x, value - 1), value))];
       case 'max':
-        return [extremeGradient(grad, x, fullLike(x, value), 'gt')];
-      case 'min':
         return [extremeGradient(grad, x, fullLike(x, value), 'lt')];
+      case 'min':
+        return [extremeGradient(grad, x, fullLike(x, value), 'gt')];
     }
   };
 }
@@ -245,9 +243,17 @@ export const minimum = (input: Operand, other: Operand): Tensor => binary('min',
 
 // ---- comparisons and choice: no gradient flows through conditions ----
 
+/** The dtype of a number beside a tensor of `dtype`, wide enough to hold it: x > 300 is false for bytes, not x > 44. */
+function comparedDType(dtype: DType, value: number): DType {
+  const own = scalarDType(dtype, value);
+  if (isFloating(own)) return own;
+  if (own === 'uint8' && value >= 0 && value <= 255) return own;
+  return value >= -(2 ** 31) && value < 2 ** 31 ? 'int32' : 'float64';
+}
+
 function operandTensor(value: Operand, like: DType): Tensor {
   if (value instanceof Tensor) return value;
-  const t = Tensor.empty([], scalarDType(like, value));
+  const t = Tensor.empty([], comparedDType(like, value));
   t.storage.data[0] = value;
   return t;
 }

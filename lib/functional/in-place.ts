@@ -6,7 +6,8 @@
  */
 import { needsGrad, record } from '../autograd/engine';
 import { isGradEnabled } from '../autograd/grad-mode';
-import { GraphError, ShapeError } from '../errors';
+import { isFloating, type DType } from '../dtype';
+import { DTypeError, GraphError, ShapeError } from '../errors';
 import { binaryFns, run, type BinaryFn } from '../native';
 import { formatShape, real, sameShape } from '../shape';
 import { fillRandom } from '../random';
@@ -38,6 +39,12 @@ function checkEditable(op: string, t: Tensor, recorded: boolean): void {
   }
 }
 
+/** Whether results of `from` may be written to `to` unasked: floats do not become integers, numbers not bools. */
+function mayBecome(from: DType, to: DType): boolean {
+  const kind = (dtype: DType): number => (isFloating(dtype) ? 2 : dtype === 'bool' ? 0 : 1);
+  return kind(from) <= kind(to);
+}
+
 /** Replaces the values of `t` by those that `compute` makes of the old ones. */
 function edit(op: string, t: Tensor, other: Operand, compute: (old: Tensor) => Tensor): Tensor {
   const recorded = needsGrad(t, other instanceof Tensor ? other : null);
@@ -56,10 +63,26 @@ function edit(op: string, t: Tensor, other: Operand, compute: (old: Tensor) => T
       received: formatShape(y.shape),
     });
   }
+  if (!mayBecome(y.dtype, t.dtype)) {
+    throw new DTypeError({
+      op,
+      argument: 'the result',
+      expected: `must fit the tensor's dtype ${t.dtype}`,
+      received: y.dtype,
+    });
+  }
   copyElements(y, t);
   t.storage.version++;
   if (recorded) t.gradFn = y.gradFn;
   return t;
+}
+
+/** True if t = fn(t, other) is one pass over both, result and all. */
+function isAlike(fn: BinaryFn, t: Tensor, other: Operand): boolean {
+  if (!(other instanceof Tensor) || other.dtype !== t.dtype || !other.isContiguous) return false;
+  if (t.dtype === 'bool' || (fn === 'div' && !isFloating(t.dtype))) return false;
+  // Parts of one memory that overlap are read before they are written only by the general way.
+  return sameShape(other.shape, t.shape) && (other.storage !== t.storage || other.offset === t.offset);
 }
 
 function arithmetic(
@@ -70,14 +93,7 @@ function arithmetic(
   compute: (old: Tensor) => Tensor,
 ): Tensor {
   expectTensor(op, 'tensor', t);
-  const direct =
-    t.isContiguous &&
-    (typeof other === 'number'
-      ? t.dtype === 'float32' || t.dtype === 'float64'
-      : other instanceof Tensor &&
-        other.dtype === t.dtype &&
-        other.isContiguous &&
-        sameShape(other.shape, t.shape));
+  const direct = t.isContiguous && (typeof other === 'number' ? isFloating(t.dtype) : isAlike(fn, t, other));
   if (!direct || needsGrad(t, other instanceof Tensor ? other : null)) return edit(op, t, other, compute);
   if (typeof other === 'number') {
     run('binaryScalar', { fn: binaryFns[fn], n: t.numel, reversed: 0, value: other }, { x: t, y: t });
@@ -125,6 +141,12 @@ export const scatterAdd_ = (t: Tensor, dim: number, index: Tensor, src: Tensor):
 /** Sets every element to `value`. */
 export function fill_(t: Tensor, value: number): Tensor {
   real('fill_', 'value', value, 'must be a number', () => true);
+  if (t.isContiguous && !needsGrad(t)) {
+    checkEditable('fill_', t, false);
+    fillElements(t, value);
+    t.storage.version++;
+    return t;
+  }
   return edit('fill_', t, 0, (old) => {
     const y = Tensor.empty(old.shape, old.dtype);
     fillElements(y, value);

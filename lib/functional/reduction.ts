@@ -213,7 +213,8 @@ function normGradient(grad: Tensor, x: Tensor, y: Tensor, r: Reducing, p: number
   if (p === 1) return mul(sign(x), widened(grad, r));
   if (!Number.isFinite(p)) return mul(sign(x), sharedAmong(eq(abs(x), widened(y, r)), grad, r));
   const safe = widened(where(eq(y, 0), 1, y), r);
-  const slope = p === 2 ? div(x, safe) : mul(sign(x), pow(div(abs(x), safe), p - 1));
+  let slope = p === 2 ? div(x, safe) : mul(sign(x), pow(div(abs(x), safe), p - 1));
+  if (p < 1) slope = where(eq(x, 0), 0, slope); // infinite there
   return mul(slope, widened(where(eq(y, 0), 0, grad), r));
 }
 

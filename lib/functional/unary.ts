@@ -6,12 +6,25 @@ import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo } from './broadcast';
 
+/** Functions that make whole numbers of whole numbers. */
+const keepsIntegers: ReadonlySet<UnaryFn> = new Set([
+  'neg',
+  'abs',
+  'sign',
+  'floor',
+  'ceil',
+  'round',
+  'trunc',
+  'square',
+  'relu',
+]);
+
 /** y = fn(x). Integers give float32, or stay integers where fn keeps them whole. */
 export function unary(fn: UnaryFn, input: Tensor): Tensor {
   expectTensor(fn, 'input', input);
   if (!isFloating(input.dtype)) {
-    const y = unary(fn, castTo(input, 'float32'));
-    return fn === 'neg' || fn === 'abs' || fn === 'sign' ? castTo(y, input.dtype) : y;
+    if (!keepsIntegers.has(fn)) return unary(fn, castTo(input, 'float32'));
+    return castTo(unary(fn, castTo(input, 'float64')), input.dtype);
   }
   const { code, saved } = unaryFns[fn];
   const x = contiguousElements(input);

@@ -66,7 +66,7 @@ function flatten(values: readonly unknown[], shape: readonly number[], out: Type
   let at = 0;
   const walk = (level: unknown, depth: number, where: string): void => {
     if (depth === shape.length) {
-      if (typeof level === 'boolean') out[at++] = level ? 1 : 0;
+      if (typeof level === 'boolean') out[at++] = Number(level);
       else if (typeof level === 'number') out[at++] = level;
       else if (Array.isArray(level)) ragged(where, level.length, 'a number');
       else {
@@ -105,6 +105,17 @@ function ragged(where: string, length: number, expected: string): never {
   });
 }
 
+/** Every number but 0 is true, also 0.5. */
+function asBools(values: TypedArray): Uint8Array {
+  const bools = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) bools[i] = Number(values[i] !== 0);
+  return bools;
+}
+
+/** Values in memory of their own dtype: bools are made of whatever came. */
+const storedAs = (dtype: DType, source: DType): DType =>
+  dtype === 'bool' && source !== 'bool' ? source : dtype;
+
 /**
  * A tensor with a copy of `values`.
  *
@@ -127,21 +138,21 @@ export function tensor(values: NestedValues | TypedArray | Tensor, options: From
   if (values instanceof Tensor) {
     own = values.dtype;
     shape = [...values.shape];
-    data = copyOf('tensor', 'values', values.toTypedArray(), dtype ?? own);
+    data = copyOf('tensor', 'values', values.toTypedArray(), storedAs(dtype ?? own, own));
   } else if (typeof values === 'number' || typeof values === 'boolean') {
     own = typeof values === 'boolean' ? 'bool' : 'float32';
     shape = [];
-    data = arrayOf(dtype ?? own, 1);
+    data = arrayOf(storedAs(dtype ?? own, 'float64'), 1);
     data[0] = Number(values);
   } else if (Array.isArray(values)) {
     own = 'float32';
     shape = nestedShape(values);
-    data = arrayOf(dtype ?? own, sizeOf(shape));
+    data = arrayOf(storedAs(dtype ?? own, 'float64'), sizeOf(shape));
     flatten(values, shape, data);
   } else if (typeof values === 'object' && values !== null && isSupportedArray(values)) {
     own = dtypeOfArray(values);
     shape = [values.length];
-    data = copyOf('tensor', 'values', values, dtype ?? own);
+    data = copyOf('tensor', 'values', values, storedAs(dtype ?? own, own));
   } else {
     throw new ArgumentTypeError({
       op: 'tensor',
@@ -154,6 +165,7 @@ export function tensor(values: NestedValues | TypedArray | Tensor, options: From
         : 'copy the values into one of these, as in Float32Array.from(values)',
     });
   }
+  if ((dtype ?? own) === 'bool') data = asBools(data);
   if (options.shape !== undefined) {
     const wanted = checkShape('tensor', options.shape);
     if (sizeOf(wanted) !== data.length) {

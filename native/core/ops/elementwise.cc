@@ -22,6 +22,24 @@ Fn checked_fn(const Call& call, int64_t fn) {
   return static_cast<Fn>(fn);
 }
 
+// Wraps around; of negative exponents only 1 and -1 have whole powers, the rest is 0.
+template <class T>
+T integer_pow(T a, T b) {
+  int64_t exponent = static_cast<int64_t>(b);
+  uint64_t base = static_cast<uint64_t>(static_cast<int64_t>(a));
+  if (exponent < 0) {
+    const int64_t value = static_cast<int64_t>(a);
+    if (value != 1 && value != -1) return T{0};
+    exponent = exponent % 2 == 0 ? 0 : 1;
+  }
+  uint64_t result = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if ((exponent & 1) != 0) result *= base;
+    base *= base;
+  }
+  return static_cast<T>(result);
+}
+
 template <class T>
 T integer_binary(BinaryFn fn, T a, T b) {
   // Wrap-around arithmetic through the unsigned type; division by zero gives 0.
@@ -39,11 +57,8 @@ T integer_binary(BinaryFn fn, T a, T b) {
       return std::max(a, b);
     case BinaryFn::min:
       return std::min(a, b);
-    case BinaryFn::pow: {
-      uint64_t result = 1;
-      for (int64_t i = 0; i < static_cast<int64_t>(b) && i < 64; ++i) result *= static_cast<uint64_t>(static_cast<int64_t>(a));
-      return static_cast<T>(result);
-    }
+    case BinaryFn::pow:
+      return integer_pow(a, b);
     case BinaryFn::count:
       break;
   }
