@@ -225,9 +225,15 @@ void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y)
   const Columns columns = strip_columns(s);
   LineTile* line_tiles = scratch.get<LineTile>(s.grid[2]);
   const int64_t tile_count = cut_line(s, kernel.lanes_pixels, tile, line_tiles);
-  parallel_chunks(image_groups * s.groups, [&](int64_t item) {
-    const int64_t group = item % s.groups;
-    const int64_t image = item / s.groups * width;
+  // With fewer groups of images than threads, several threads share one, each with its own strip.
+  const int64_t items = image_groups * s.groups;
+  const int64_t work = s.rows * s.depth() * s.grid_plane() * width / kConvGrain;
+  const int64_t parts =
+      std::max<int64_t>(1, std::min({(num_threads() + items - 1) / items, work, lines}));
+  parallel_chunks(items * parts, [&](int64_t index) {
+    const int64_t part = index % parts;
+    const int64_t group = index / parts % s.groups;
+    const int64_t image = index / parts / s.groups * width;
     const int64_t lanes = std::min(width, s.n - image);
     Scratch own;
     T* strip = own.get<T>(strip_size(s, width));
@@ -245,7 +251,7 @@ void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y)
                           weights + group * tiles * tile * s.depth(),
                           bias == nullptr ? nullptr : bias + group * s.rows,
                           y + (image * s.groups + group) * s.rows * s.y_plane()};
-    sum_lines(job, 0, lines, block, buffer);
+    sum_lines(job, lines * part / parts, lines * (part + 1) / parts, block, buffer);
   });
 }
 
