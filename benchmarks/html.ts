@@ -35,7 +35,7 @@ function bars(
     return v === null ? null : Number(v.toPrecision(3));
   };
   return render(90 + labels.length * (8 + 12 * contenders.length), {
-    legend: { top: 0 },
+    legend: { top: 0, itemGap: 44 },
     grid: { left: 330, right: 50, top: 36, bottom: 46 },
     xAxis: { type: scale, name: axis, nameLocation: 'middle', nameGap: 28 },
     yAxis: {
@@ -59,8 +59,12 @@ function rooflineChart(report: Report, threads: number): string {
   const peaks = report.machine.peaks.find((p) => p.threads === threads);
   const memory = peaks?.readBandwidth.at(-1)?.gbps ?? 0;
   const points = report.rows.flatMap((row) =>
-    row.threads === threads && row.gflops !== null && row.gbps !== null && row.gflops > 0
-      ? [{ name: labelOf(row), value: [row.gflops / row.gbps, row.gflops] }]
+    row.contender === 'laminae' &&
+    row.threads === threads &&
+    row.gflops !== null &&
+    row.gbps !== null &&
+    row.gflops > 0
+      ? [{ name: row.case, value: [row.gflops / row.gbps, row.gflops] }]
       : [],
   );
   const peak = peaks?.gflops ?? 0;

@@ -62,7 +62,7 @@ export function makeCommand(): Command {
     )
     .option(
       '--against <list>',
-      `other libraries: ${families.join(',')} or none (default: all that are installed)`,
+      `other libraries: ${families.join(',')} or none (default: all that are installed; roofline: none)`,
     )
     .option('--isa <name>', 'instruction set of the kernels, as LAMINAE_ISA; PyTorch is held to the same')
     .option('--seconds <number>', 'timed seconds of each contender and row', '0.4')
@@ -98,8 +98,8 @@ function parseThreads(text: string | undefined, suite: Suite, max: number): numb
   return [...new Set(list(text).map((part) => Number(oneOf('thread count', part, valid))))];
 }
 
-function parseAgainst(text: string | undefined): Family[] {
-  if (text === undefined) return [...families];
+function parseAgainst(text: string | undefined, suite: Suite): Family[] {
+  if (text === undefined) return suite === 'roofline' ? [] : [...families];
   const names = list(text).map((name) => oneOf('contender', name, [...families, 'none'] as const));
   return names.flatMap((name) => (name === 'none' ? [] : [name]));
 }
@@ -155,7 +155,7 @@ export function parseOptions(args: readonly string[], choices: Choices): Options
     suite,
     cases: selectCases(suite, raw.filter),
     threads: parseThreads(raw.threads, suite, choices.maxThreads),
-    against: parseAgainst(raw.against),
+    against: parseAgainst(raw.against, suite),
     isa: raw.isa === undefined ? null : oneOf('ISA', raw.isa, choices.isas),
     seconds: positive('seconds', raw.seconds, false),
     repetitions: positive('repetitions', raw.repetitions, true),

@@ -46,6 +46,8 @@ describe('benchmark options', () => {
 
   test('none stands for laminae alone', () => {
     expect(parse('overhead --against none').against).toEqual([]);
+    expect(parse('roofline').against).toEqual([]);
+    expect(parse('roofline --against torch').against).toEqual(['torch']);
   });
 
   test.each([
