@@ -14,8 +14,8 @@
 #include "kernels/optim.inl"
 #include "kernels/pool.inl"
 #include "kernels/reduce.inl"
-#include "kernels/tap_sum.inl"
 #include "kernels/softmax.inl"
+#include "kernels/tap_sum.inl"
 #include "kernels/unary.inl"
 
 #include "kernels/table.inl"

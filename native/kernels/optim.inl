@@ -80,7 +80,7 @@ void adam(int64_t n, T* param, const T* grad, T* m, T* v, T* v_max, double lr, d
   const V one_minus_beta1 = V::set1(static_cast<T>(1.0 - beta1));
   const V beta2v = V::set1(static_cast<T>(beta2));
   const V one_minus_beta2 = V::set1(static_cast<T>(1.0 - beta2));
-  const V sqrt_correction2 = V::set1(static_cast<T>(::sqrt(bias_correction2)));
+  const V scale_v = V::set1(static_cast<T>(1.0 / ::sqrt(bias_correction2)));
   const V epsv = V::set1(static_cast<T>(eps));
   const V neg_step = V::set1(static_cast<T>(-lr / bias_correction1));
   for (int64_t i = 0; i < n; i += kW) {
@@ -96,7 +96,7 @@ void adam(int64_t n, T* param, const T* grad, T* m, T* v, T* v_max, double lr, d
       v_new = max(v_new, V::load_n(v_max + i, w));
       v_new.store_n(v_max + i, w);
     }
-    const V denominator = sqrt(v_new) / sqrt_correction2 + epsv;
+    const V denominator = fma(sqrt(v_new), scale_v, epsv);
     fma(neg_step, m_new / denominator, p).store_n(param + i, w);
   }
 }

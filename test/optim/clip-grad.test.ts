@@ -1,13 +1,14 @@
 // Gradient clipping against PyTorch, in both dtypes.
 import { describe, expect, test } from '@jest/globals';
-import { tensor, zeros } from '../../lib';
+import { optim, tensor, zeros } from '../../lib';
 import type { DType, Tensor } from '../../lib';
-import { clipGradNorm_, clipGradValue_ } from '../../lib/optim';
 import type { CaseRecord } from '../support/case-values';
 import { numberOf, tensorOf } from '../support/case-values';
 import { loadFixtureRecords, type FixtureRecord } from '../support/fixtures';
 import { built, valuesOf } from '../support/op-values';
 import { expectClose } from '../support/tolerance';
+
+const { clipGradNorm_, clipGradValue_ } = optim;
 
 function paramsOf(record: FixtureRecord, dtype: DType): Tensor[] {
   const args = record.args as CaseRecord;

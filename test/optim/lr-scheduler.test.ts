@@ -1,7 +1,6 @@
 // Schedules against PyTorch: the rate at the start and after each of twenty steps.
 import { describe, expect, test } from '@jest/globals';
-import { tensor, zeros } from '../../lib';
-import * as optim from '../../lib/optim';
+import { optim, tensor, zeros } from '../../lib';
 import type { CaseRecord, CaseValue } from '../support/case-values';
 import { numberOf, numbersOf, textOf } from '../support/case-values';
 import { loadFixtureRecords } from '../support/fixtures';

@@ -1,8 +1,7 @@
 // What all optimizers share: groups, gradients to forget, saved state, refusals.
 import { describe, expect, test } from '@jest/globals';
-import { add, mul, noGrad, ones, pooledBytes, scope, tensor, zeros } from '../../lib';
+import { add, mul, noGrad, ones, optim, pooledBytes, scope, tensor, zeros } from '../../lib';
 import type { Tensor } from '../../lib';
-import * as optim from '../../lib/optim';
 import { thrownBy } from '../support/thrown-by';
 import { StateDictError } from '../../lib/errors';
 

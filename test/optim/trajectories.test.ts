@@ -1,8 +1,7 @@
 // Every optimizer against PyTorch: the parameter after each of five steps with given gradients.
 import { describe, expect, test } from '@jest/globals';
-import { cpuInfo, getNumThreads, setIsa, setNumThreads, tensor } from '../../lib';
+import { cpuInfo, getNumThreads, optim, setIsa, setNumThreads, tensor } from '../../lib';
 import type { DType, Tensor } from '../../lib';
-import * as optim from '../../lib/optim';
 import type { CaseTensor, CaseValue } from '../support/case-values';
 import { isTensor, tensorOf } from '../support/case-values';
 import { loadFixtureRecords, type FixtureRecord } from '../support/fixtures';
