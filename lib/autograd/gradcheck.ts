@@ -19,7 +19,8 @@ export interface GradcheckOptions {
 /** Fixed weights, no two alike, so that no two output elements can stand in for each other. */
 function projection(like: Tensor): Tensor {
   const data = arrayOf('float64', like.numel);
-  for (let i = 0; i < data.length; i++) data[i] = 0.5 + Math.abs(Math.sin(12.9898 * (i + 1))) * (i % 3 === 1 ? -1 : 1);
+  for (let i = 0; i < data.length; i++)
+    data[i] = 0.5 + Math.abs(Math.sin(12.9898 * (i + 1))) * (i % 3 === 1 ? -1 : 1);
   const flat = Storage.adopt('float64', data);
   const strides = new Array<number>(like.ndim);
   let step = 1;

@@ -45,7 +45,10 @@ function axes(op: string, input: Tensor, options: InterpolateOptions): Axis[] {
     const target = sizeTuple(op, 'size', size, rank, 1);
     return spatial.map((from, i) => ({ dim: i + 2, from, to: target[i], step: from / target[i] }));
   }
-  const list = typeof scaleFactor === 'number' ? new Array<number>(rank).fill(scaleFactor) : Array.from(scaleFactor ?? []);
+  const list =
+    typeof scaleFactor === 'number'
+      ? new Array<number>(rank).fill(scaleFactor)
+      : Array.from(scaleFactor ?? []);
   if (list.length !== rank) {
     throw new ArgumentTypeError({
       op,
@@ -55,10 +58,21 @@ function axes(op: string, input: Tensor, options: InterpolateOptions): Axis[] {
     });
   }
   return spatial.map((from, i) => {
-    const factor = real(op, `scaleFactor[${i}]`, list[i], 'must be finite and > 0', (v) => v > 0 && Number.isFinite(v));
+    const factor = real(
+      op,
+      `scaleFactor[${i}]`,
+      list[i],
+      'must be finite and > 0',
+      (v) => v > 0 && Number.isFinite(v),
+    );
     const to = Math.floor(from * factor);
     if (to < 1) {
-      throw new ShapeError({ op, argument: 'scaleFactor', expected: 'must leave a size >= 1', received: describe(list) });
+      throw new ShapeError({
+        op,
+        argument: 'scaleFactor',
+        expected: 'must leave a size >= 1',
+        received: describe(list),
+      });
     }
     return { dim: i + 2, from, to, step: 1 / factor };
   });
@@ -107,7 +121,10 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
     throw new ShapeError({
       op,
       argument: 'input',
-      expected: mode === 'bilinear' ? 'must be [N, C, H, W], not empty' : 'must be [N, C, L], [N, C, H, W] or [N, C, D, H, W], not empty',
+      expected:
+        mode === 'bilinear'
+          ? 'must be [N, C, H, W], not empty'
+          : 'must be [N, C, L], [N, C, H, W] or [N, C, D, H, W], not empty',
       received: formatShape(input.shape),
     });
   }

@@ -91,7 +91,12 @@ function sources(op: string, mode: PaddingMode, size: number, border: Border): I
   const { before, after, dim } = border;
   const limit = mode === 'reflect' ? size - 1 : mode === 'circular' ? size : Infinity;
   if (before < 0 || after < 0 || before > limit || after > limit || size === 0) {
-    const most = mode === 'reflect' ? `less than its size ${size}` : mode === 'circular' ? `at most its size ${size}` : 'any size';
+    const most =
+      mode === 'reflect'
+        ? `less than its size ${size}`
+        : mode === 'circular'
+          ? `at most its size ${size}`
+          : 'any size';
     throw new ArgumentRangeError({
       op,
       argument: 'padding',
@@ -121,10 +126,20 @@ function sources(op: string, mode: PaddingMode, size: number, border: Border): I
 export function pad(input: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   const op = 'pad';
   expectTensor(op, 'input', input);
-  const mode = oneOf(op, 'mode', options.mode ?? 'constant', ['constant', 'reflect', 'replicate', 'circular']);
+  const mode = oneOf(op, 'mode', options.mode ?? 'constant', [
+    'constant',
+    'reflect',
+    'replicate',
+    'circular',
+  ]);
   const list = borders(op, input, padding);
   if (mode === 'constant') {
-    return constantPad(op, input, list, real(op, 'value', options.value ?? 0, 'must be a number', () => true));
+    return constantPad(
+      op,
+      input,
+      list,
+      real(op, 'value', options.value ?? 0, 'must be a number', () => true),
+    );
   }
   const spatial = list.length;
   if (spatial === 0 || (input.ndim !== spatial + 1 && input.ndim !== spatial + 2)) {

@@ -39,7 +39,9 @@ function windows(op: string, size: readonly number[], kernelSize: Size, options:
   const dilation = sizeTuple(op, 'dilation', options.dilation ?? 1, 2, 1);
   const padding = sizeTuple(op, 'padding', options.padding ?? 0, 2, 0);
   const stride = sizeTuple(op, 'stride', options.stride ?? 1, 2, 1);
-  const out = size.map((s, i) => convOutputSize(s, kernel[i], stride[i], [padding[i], padding[i]], dilation[i]));
+  const out = size.map((s, i) =>
+    convOutputSize(s, kernel[i], stride[i], [padding[i], padding[i]], dilation[i]),
+  );
   if (out.some((o) => o < 1)) {
     throw new ShapeError({
       op,
@@ -64,7 +66,11 @@ function unfolded(image: Tensor, w: Windows): Tensor {
   const [ph, pw] = w.padding;
   const padded = contiguousElements(pad(image, [pw, pw, ph, ph]));
   const [n, c] = image.shape;
-  return reshape(cloneElements(windowView(padded, w)), [n, c * w.kernel[0] * w.kernel[1], w.out[0] * w.out[1]]);
+  return reshape(cloneElements(windowView(padded, w)), [
+    n,
+    c * w.kernel[0] * w.kernel[1],
+    w.out[0] * w.out[1],
+  ]);
 }
 
 function folded(columns: Tensor, size: readonly number[], w: Windows): Tensor {
@@ -110,7 +116,12 @@ function addCells(image: Tensor, to: Tensor, from: Tensor): void {
 function batched(op: string, input: Tensor, rank: number, form: string): { x: Tensor; single: boolean } {
   if (input.ndim === rank) return { x: input, single: false };
   if (input.ndim === rank - 1) return { x: reshape(input, [1, ...input.shape]), single: true };
-  throw new ShapeError({ op, argument: 'input', expected: `must be ${form}`, received: formatShape(input.shape) });
+  throw new ShapeError({
+    op,
+    argument: 'input',
+    expected: `must be ${form}`,
+    received: formatShape(input.shape),
+  });
 }
 
 /**
