@@ -28,6 +28,7 @@ describe('crossEntropy', () => {
       [0.3, 0.2, 0.5],
     ]);
     expectNear(F.nllLoss(p.log(), labels(0, 2), { reduction: 'none' }), [2.3026, 0.6931], 4);
+    expect(p.argmax(1).eq(labels(0, 2)).to('float32').mean().item()).toBe(0.5); // the accuracy
     // the logits log p have the same softmax
     expectNear(F.crossEntropy(p.log(), labels(0, 2), { reduction: 'none' }), [2.3026, 0.6931], 4);
   });
