@@ -3,10 +3,10 @@
 //   reference.ts (generated cases);
 // - on every instruction set of this machine, with 1, 2 and 3 threads, whose results must be the same bits;
 // - on contiguous inputs and on the same values behind strides with gaps;
-// - gradients against central differences in float64.
+// - gradients against central differences in float64, and from a gradient that is one number in memory.
 import type fc from 'fast-check';
 
-import { Tensor, cpuInfo, getNumThreads, gradcheck, setIsa, setNumThreads } from '../../lib';
+import { Tensor, cpuInfo, getNumThreads, gradcheck, ones, setIsa, setNumThreads } from '../../lib';
 import { isFloating } from '../../lib/dtype';
 import type { CaseRecord } from './case-values';
 import { absolute, isTensor, tensorOf } from './case-values';
@@ -115,7 +115,13 @@ function gradientOf(t: Tensor, name: string): NdArray {
 }
 
 /** Calls the op on fresh tensors, and backward where a gradient is sent back. */
-function outcome(entry: OpEntry, wanted: Expectation, dtype: FloatType, layout: Layout): Outcome {
+function outcome(
+  entry: OpEntry,
+  wanted: Expectation,
+  dtype: FloatType,
+  layout: Layout,
+  gradOutput = wanted.gradOutput && built(wanted.gradOutput, dtype, layout),
+): Outcome {
   const args = builtRecord(wanted.args, dtype, layout);
   const options = builtRecord(wanted.options, dtype, layout);
   const tensors = tensorsIn(args, options);
@@ -128,7 +134,7 @@ function outcome(entry: OpEntry, wanted: Expectation, dtype: FloatType, layout: 
   const after = Object.keys(wanted.after).map(
     (name) => [name, valuesOf(tensorNamed(tensors, name))] as const,
   );
-  if (names.length > 0 && wanted.gradOutput) output.backward(built(wanted.gradOutput, dtype, layout));
+  if (names.length > 0 && gradOutput) output.backward(gradOutput);
   return {
     output: valuesOf(output),
     indices: indices && valuesOf(indices),
@@ -250,6 +256,16 @@ function checkEverywhere(entry: OpEntry, oracle: Oracle, wanted: Expectation): v
   }
 }
 
+/** A gradient that is one number in memory, as `sum` sends it back, gives what the same numbers in full give. */
+function checkExpandedGradient(entry: OpEntry, wanted: Expectation): void {
+  const { shape } = wanted.output;
+  const run = (gradOutput: Tensor): Outcome => outcome(entry, wanted, 'float32', 'contiguous', gradOutput);
+  const full = run(ones(shape));
+  eachPair(run(ones([]).expand(shape)), full, (what, a, e) => {
+    expectBitEqual(a, e, `${entry.op}, expanded gradient, ${what}`);
+  });
+}
+
 /** Central differences for every element of every input that has a gradient. */
 function checkGradient(entry: OpEntry, wanted: Expectation, layout: Layout): void {
   const args = builtRecord(wanted.args, 'float64', layout);
@@ -285,6 +301,7 @@ function expectationOf(oracle: Oracle, { args, options, exact: isExact = false }
 export function checkGenerated(entry: OpEntry, oracle: Oracle, generated: OpCase): void {
   const wanted = expectationOf(oracle, generated);
   checkEverywhere(entry, oracle, wanted);
+  if (wanted.gradOutput) checkExpandedGradient(entry, wanted);
   const elements = Object.values(wanted.grads).reduce((sum, { data }) => sum + data.length, 0);
   if (elements > 0 && elements <= gradcheckLimit) {
     checkGradient(entry, wanted, layouts[counts.generated % layouts.length]);
