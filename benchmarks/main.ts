@@ -69,11 +69,20 @@ function writeFile(file: string, text: string): void {
   print(`wrote ${file}`);
 }
 
+/** A folder for what contenders exchange, half a gigabyte for the largest network: it goes with the process, however that ends. */
+function exchangeDirectory(): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'laminae-bench-'));
+  process.once('exit', () => fs.rmSync(directory, { recursive: true, force: true }));
+  process.once('SIGINT', () => process.exit(130));
+  process.once('SIGTERM', () => process.exit(143));
+  return directory;
+}
+
 async function run(options: Options): Promise<number> {
   if (options.isa !== null) setIsa(cpuInfo().available.find((isa) => isa === options.isa) ?? cpuInfo().isa);
   const earlier = options.compare === null ? null : readReport(options.compare);
   const { isa } = cpuInfo();
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'laminae-bench-'));
+  const directory = exchangeDirectory();
   const contenders = await openContenders({ ...options, directory, isa, isaIsLimit: options.isa !== null });
   try {
     const versions: Record<string, string> = { node: process.versions.node };
