@@ -237,7 +237,7 @@ export abstract class Module {
   private installHooks(wrappers: readonly HookWrapper[]): void {
     Reflect.deleteProperty(this, 'forward');
     if (wrappers.length === 0) return;
-    const method = this.forward.bind(this) as Forward;
+    const method: Forward = this.forward.bind(this);
     const value = wrappers.reduce((forward, wrap) => wrap(forward), method);
     Object.defineProperty(this, 'forward', { value, configurable: true, writable: true, enumerable: false });
   }

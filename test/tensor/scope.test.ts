@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { describe, expect, test } from '@jest/globals';
 import { DisposedError, emptyCache, keep, pooledBytes, randn, scope, type Tensor } from '../../lib';
 
@@ -14,7 +16,7 @@ describe('scope', () => {
     expect(kept.add(1).shape).toEqual([3000]);
     expect(returned.list[0].add(1).shape).toEqual([3000]);
     expect(returned.map.get('x')?.add(1).shape).toEqual([3000]);
-    expect(String(lost)).toBe('tensor(<disposed>, shape=[3000])');
+    expect(inspect(lost)).toBe('tensor(<disposed>, shape=[3000])');
   });
 
   test('what an inner scope returns belongs to the outer one', () => {
