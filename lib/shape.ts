@@ -158,8 +158,11 @@ export function normalizeDims(
   dim: number | readonly number[] | null | undefined,
   rank: number,
 ): number[] {
-  if (dim == null || (typeof dim !== 'number' && dim.length === 0))
-    return Array.from({ length: rank }, (_, i) => i);
+  if (dim == null || (typeof dim !== 'number' && dim.length === 0)) {
+    const all = new Array<number>(rank);
+    for (let i = 0; i < rank; i++) all[i] = i;
+    return all;
+  }
   const list = typeof dim === 'number' ? [dim] : Array.from(dim);
   const dims = list.map((d) => normalizeDim(op, d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < dims.length; i++) {

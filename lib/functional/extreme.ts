@@ -3,15 +3,15 @@
  * with positions (the first of several equals wins, and takes the gradient). A NaN wins over all numbers.
  */
 import { needsGrad, record } from '../autograd/engine';
-import { ShapeError } from '../errors';
 import { run } from '../native';
-import { formatShape, normalizeDim, sizeOf } from '../shape';
+import { normalizeDim, sizeOf } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, reduceCode } from './broadcast';
 import { eq, ne, where } from './elementwise';
 import { scattered } from './gather';
 import {
+  emptyError,
   exactFloat,
   reduced,
   reducing,
@@ -22,15 +22,6 @@ import {
   type ValuesAndIndices,
 } from './reduction';
 import { reshape, squeeze } from './views';
-
-function emptyError(op: string, t: Tensor): never {
-  throw new ShapeError({
-    op,
-    argument: 'input',
-    expected: 'must not be empty along the reduced dimension',
-    received: formatShape(t.shape),
-  });
-}
 
 function extremeOver(
   op: string,

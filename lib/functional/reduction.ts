@@ -5,8 +5,9 @@
  */
 import { needsGrad, record } from '../autograd/engine';
 import { isFloating } from '../dtype';
+import { ShapeError } from '../errors';
 import { run } from '../native';
-import { contiguousStrides, normalizeDims, real, sizeOf, type Shape } from '../shape';
+import { contiguousStrides, formatShape, normalizeDims, real, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, reduceDims, reduceMiddle, type ReduceFn } from './broadcast';
@@ -62,6 +63,10 @@ export interface Reducing {
 
 export function reducing(op: string, x: Tensor, dim: Dims | undefined, options: ReduceOptions): Reducing {
   const dims = normalizeDims(op, dim, x.ndim);
+  if (dims.length === x.ndim) {
+    const kept = new Array<number>(x.ndim).fill(1);
+    return { dims, count: x.numel, from: x.shape, kept, shape: options.keepdim === true ? kept : [] };
+  }
   const kept = x.shape.map((d, i) => (dims.includes(i) ? 1 : d));
   return {
     dims,
@@ -79,13 +84,23 @@ function under(t: Tensor, shape: Shape): Tensor {
 
 /** Reduces, not recorded; always into fresh memory. */
 export function reduced(fn: ReduceFn, x: Tensor, r: Reducing): Tensor {
-  if (r.dims.length === 0) return reduceMiddle(fn, contiguousElements(x), 1, 1, 1, r.shape);
+  if (r.dims.length === x.ndim) return reduceMiddle(fn, contiguousElements(x), 1, r.count, 1, r.shape);
   return under(reduceDims(fn, x, r.dims), r.shape);
 }
 
 /** A gradient (or value) of the result's shape, over all elements it was reduced from; not recorded. */
 export function widened(t: Tensor, r: Reducing): Tensor {
   return expand(reshape(t.detach(), r.kept), r.from);
+}
+
+/** For reductions that have no result for no elements. */
+export function emptyError(op: string, t: Tensor): never {
+  throw new ShapeError({
+    op,
+    argument: 'input',
+    expected: 'must not be empty along the reduced dimension',
+    received: formatShape(t.shape),
+  });
 }
 
 /** Integers and bools through float64, which holds them exactly. */
@@ -231,6 +246,7 @@ export function norm(input: Tensor, dim?: Dims, options: NormOptions = {}): Tens
   real('norm', 'p', p, 'must be a number', (v) => !Number.isNaN(v));
   return averaged(input, (x) => {
     const r = reducing('norm', x, dim, options);
+    if (r.count === 0 && !Number.isFinite(p)) emptyError('norm', x);
     const values = x.detach();
     const y = normValue(values, r, p);
     if (!needsGrad(x)) return y;

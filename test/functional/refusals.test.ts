@@ -109,6 +109,12 @@ describe('reductions', () => {
       ShapeError,
       'max: input must not be empty along the reduced dimension, got [0]',
     ],
+    [
+      'norm of nothing',
+      () => zeros([0]).norm(0, { p: Infinity }),
+      ShapeError,
+      'norm: input must not be empty',
+    ],
     ['amin of nothing', () => zeros([2, 0]).amin(1), ShapeError, 'amin: input must not be empty'],
     ['argmax of nothing', () => zeros([0]).argmax(), ShapeError, 'argmax: input must not be empty'],
     ['min along nothing', () => zeros([2, 0]).min(1), ShapeError, 'min: input must not be empty'],
