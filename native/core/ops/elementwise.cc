@@ -1,7 +1,8 @@
-// Elementwise ops: unary and its derivative, binary and comparisons with broadcasting, where, axpby.
+// Elementwise ops: unary and its derivative, binary and comparisons with broadcasting, where,
+// axpby.
 //
-// float32 and float64 go through the kernel tables; integer operands, which appear only in bookkeeping (labels, counts,
-// masks), through plain loops here.
+// float32 and float64 go through the kernel tables; integer operands, which appear only in
+// bookkeeping (labels, counts, masks), through plain loops here.
 #include <algorithm>
 #include <type_traits>
 
@@ -87,7 +88,8 @@ bool integer_compare(CompareFn fn, T a, T b) {
 }
 
 template <class T>
-void binary_row(BinaryFn fn, int64_t n, const T* a, int64_t a_step, const T* b, int64_t b_step, T* y) {
+void binary_row(BinaryFn fn, int64_t n, const T* a, int64_t a_step, const T* b, int64_t b_step,
+                T* y) {
   if constexpr (std::is_floating_point<T>::value) {
     kernels<T>().binary(fn, n, a, a_step, b, b_step, y);
   } else {
@@ -96,7 +98,8 @@ void binary_row(BinaryFn fn, int64_t n, const T* a, int64_t a_step, const T* b, 
 }
 
 template <class T>
-void compare_row(CompareFn fn, int64_t n, const T* a, int64_t a_step, const T* b, int64_t b_step, uint8_t* y) {
+void compare_row(CompareFn fn, int64_t n, const T* a, int64_t a_step, const T* b, int64_t b_step,
+                 uint8_t* y) {
   if constexpr (std::is_floating_point<T>::value) {
     kernels<T>().compare(fn, n, a, a_step, b, b_step, y);
   } else {
@@ -118,10 +121,12 @@ template <class T, class Y, class Desc, class Row>
 void broadcast_rows(const Desc& d, const T* a, const T* b, Y* y, Row&& row) {
   const StridedWalk<2> walk(d.rank, d.shape, {d.a_strides, d.b_strides});
   const int64_t n = walk.row_length();
-  const bool direct = (walk.step(0) == 0 || walk.step(0) == 1) && (walk.step(1) == 0 || walk.step(1) == 1);
+  const bool direct =
+      (walk.step(0) == 0 || walk.step(0) == 1) && (walk.step(1) == 0 || walk.step(1) == 1);
   if (walk.rows() == 1 && direct) {
     parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
-      row(end - begin, a + begin * walk.step(0), walk.step(0), b + begin * walk.step(1), walk.step(1), y + begin);
+      row(end - begin, a + begin * walk.step(0), walk.step(0), b + begin * walk.step(1),
+          walk.step(1), y + begin);
     });
     return;
   }
@@ -160,11 +165,13 @@ void run_unary_backward(const unary_backward_desc& d, Call& call) {
     const T* saved = call.maybe_in<T>(unary_backward_buf::saved, d.n);
     const T* dy = call.in<T>(unary_backward_buf::dy, d.n);
     T* dx = call.out<T>(unary_backward_buf::dx, d.n);
-    call.require(call.has(unary_backward_buf::saved) || fn == UnaryFn::neg || fn == UnaryFn::sign || fn == UnaryFn::floor ||
-                     fn == UnaryFn::ceil || fn == UnaryFn::round || fn == UnaryFn::trunc,
+    call.require(call.has(unary_backward_buf::saved) || fn == UnaryFn::neg || fn == UnaryFn::sign ||
+                     fn == UnaryFn::floor || fn == UnaryFn::ceil || fn == UnaryFn::round ||
+                     fn == UnaryFn::trunc,
                  "needs the saved input or output");
     parallel_for(d.n, kElementGrain / 2, [&](int64_t begin, int64_t end) {
-      kernels<T>().unary_backward(fn, end - begin, saved == nullptr ? nullptr : saved + begin, dy + begin, dx + begin);
+      kernels<T>().unary_backward(fn, end - begin, saved == nullptr ? nullptr : saved + begin,
+                                  dy + begin, dx + begin);
     });
   });
 }
@@ -178,9 +185,10 @@ void run_binary(const binary_desc& d, Call& call) {
     const int64_t total = checked_product(d.shape, d.rank);
     T* y = call.out<T>(binary_buf::y, total);
     if (total == 0) return;
-    broadcast_rows(d, a, b, y, [&](int64_t n, const T* pa, int64_t sa, const T* pb, int64_t sb, T* py) {
-      binary_row(fn, n, pa, sa, pb, sb, py);
-    });
+    broadcast_rows(d, a, b, y,
+                   [&](int64_t n, const T* pa, int64_t sa, const T* pb, int64_t sb, T* py) {
+                     binary_row(fn, n, pa, sa, pb, sb, py);
+                   });
   });
 }
 
@@ -210,16 +218,18 @@ void run_compare(const compare_desc& d, Call& call) {
     const int64_t total = checked_product(d.shape, d.rank);
     uint8_t* y = call.out<uint8_t>(compare_buf::y, total);
     if (total == 0) return;
-    broadcast_rows(d, a, b, y, [&](int64_t n, const T* pa, int64_t sa, const T* pb, int64_t sb, uint8_t* py) {
-      compare_row(fn, n, pa, sa, pb, sb, py);
-    });
+    broadcast_rows(d, a, b, y,
+                   [&](int64_t n, const T* pa, int64_t sa, const T* pb, int64_t sb, uint8_t* py) {
+                     compare_row(fn, n, pa, sa, pb, sb, py);
+                   });
   });
 }
 
 void run_where(const where_desc& d, Call& call) {
   dispatch_all(call.dtype(where_buf::a), [&](auto tag) {
     using T = decltype(tag);
-    const uint8_t* c = call.in<uint8_t>(where_buf::condition, strided_extent(d.rank, d.shape, d.c_strides));
+    const uint8_t* c =
+        call.in<uint8_t>(where_buf::condition, strided_extent(d.rank, d.shape, d.c_strides));
     const T* a = call.in<T>(where_buf::a, strided_extent(d.rank, d.shape, d.a_strides));
     const T* b = call.in<T>(where_buf::b, strided_extent(d.rank, d.shape, d.b_strides));
     const int64_t total = checked_product(d.shape, d.rank);
@@ -230,7 +240,8 @@ void run_where(const where_desc& d, Call& call) {
     parallel_for(walk.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
       walk.each(begin, end, [&](int64_t r, const int64_t* o) {
         for (int64_t i = 0; i < n; ++i) {
-          y[r * n + i] = c[o[0] + i * walk.step(0)] != 0 ? a[o[1] + i * walk.step(1)] : b[o[2] + i * walk.step(2)];
+          y[r * n + i] = c[o[0] + i * walk.step(0)] != 0 ? a[o[1] + i * walk.step(1)]
+                                                         : b[o[2] + i * walk.step(2)];
         }
       });
     });
@@ -243,7 +254,8 @@ void run_axpby(const axpby_desc& d, Call& call) {
     const T* x = call.in<T>(axpby_buf::x, d.n);
     T* y = call.out<T>(axpby_buf::y, d.n);
     parallel_for(d.n, kElementGrain, [&](int64_t begin, int64_t end) {
-      kernels<T>().scale_add(end - begin, static_cast<T>(d.alpha), x + begin, static_cast<T>(d.beta), y + begin);
+      kernels<T>().scale_add(end - begin, static_cast<T>(d.alpha), x + begin,
+                             static_cast<T>(d.beta), y + begin);
     });
   });
 }
