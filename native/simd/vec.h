@@ -25,6 +25,8 @@
 //   unordered(a, b)                true when either is NaN
 //   select(m, a, b)                m ? a : b per lane
 //   store_mask(m, uint8_t* p)      kWidth bytes, each 0 or 1
+//   store_bytes(a, uint8_t* p, n)  n in [0, kWidth] bytes of lanes that are integers in 0..255
+//   equal_bytes<V>(p, code)        Mask of V: whether the kWidth bytes at p are equal to code
 //
 //   reduce_add(a)                  sum of the lanes in one fixed tree order
 //   reduce_max(a), reduce_min(a)   undefined when a lane is NaN

@@ -111,6 +111,23 @@ LAMINAE_INLINE void store_mask(Mask8 m, uint8_t* p) {
   const __m128i bytes = _mm_packs_epi16(half, half);
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_and_si128(bytes, _mm_set1_epi8(1)));
 }
+LAMINAE_INLINE void store_bytes(Vec<float> a, uint8_t* p, int64_t n) {
+  const __m256i wide = _mm256_cvtps_epi32(a.v);
+  const __m128i half =
+      _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  const int64_t bytes = _mm_cvtsi128_si64(_mm_packus_epi16(half, half));
+  if (n == 8) {
+    memcpy(p, &bytes, 8);
+  } else {
+    for (int64_t i = 0; i < n; i++) p[i] = static_cast<uint8_t>(bytes >> (8 * i));
+  }
+}
+template <class V>
+LAMINAE_INLINE typename V::Mask equal_bytes(const uint8_t* p, uint8_t code) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  const __m128i equal = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(static_cast<char>(code)));
+  return {_mm256_castsi256_ps(_mm256_cvtepi8_epi32(equal))};
+}
 
 LAMINAE_INLINE float reduce_add(Vec<float> a) {
   const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));

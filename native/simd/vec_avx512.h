@@ -95,6 +95,15 @@ LAMINAE_INLINE Vec<float> select(Mask16 m, Vec<float> a, Vec<float> b) {
 LAMINAE_INLINE void store_mask(Mask16 m, uint8_t* p) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_maskz_set1_epi8(m.m, 1));
 }
+LAMINAE_INLINE void store_bytes(Vec<float> a, uint8_t* p, int64_t n) {
+  _mm512_mask_cvtepi32_storeu_epi8(p, static_cast<__mmask16>((1u << n) - 1u),
+                                   _mm512_cvtps_epi32(a.v));
+}
+template <class V>
+LAMINAE_INLINE typename V::Mask equal_bytes(const uint8_t* p, uint8_t code) {
+  return {_mm_cmpeq_epi8_mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)),
+                              _mm_set1_epi8(static_cast<char>(code)))};
+}
 
 LAMINAE_INLINE float reduce_add(Vec<float> a) {
   const __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));

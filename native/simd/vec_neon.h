@@ -88,6 +88,26 @@ LAMINAE_INLINE void store_mask(Mask4 m, uint8_t* p) {
   vst1q_u32(lanes, vshrq_n_u32(m.m, 31));
   LAMINAE_UNROLL for (int i = 0; i < 4; i++) p[i] = static_cast<uint8_t>(lanes[i]);
 }
+LAMINAE_INLINE void store_bytes(Vec<float> a, uint8_t* p, int64_t n) {
+  const uint16x4_t half = vmovn_u32(vcvtq_u32_f32(a.v));
+  const uint8x8_t bytes = vmovn_u16(vcombine_u16(half, half));
+  if (n == 4) {
+    vst1_lane_u32(reinterpret_cast<uint32_t*>(p), vreinterpret_u32_u8(bytes), 0);
+    return;
+  }
+  if (n > 0) p[0] = vget_lane_u8(bytes, 0);
+  if (n > 1) p[1] = vget_lane_u8(bytes, 1);
+  if (n > 2) p[2] = vget_lane_u8(bytes, 2);
+}
+template <class V>
+LAMINAE_INLINE typename V::Mask equal_bytes(const uint8_t* p, uint8_t code) {
+  uint32_t four;
+  memcpy(&four, p, 4);
+  const uint8x8_t equal = vceq_u8(vreinterpret_u8_u32(vdup_n_u32(four)), vdup_n_u8(code));
+  // Each byte 0 or 255, widened with its sign to 32 bits.
+  const int16x8_t half = vmovl_s8(vreinterpret_s8_u8(equal));
+  return {vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(half)))};
+}
 
 LAMINAE_INLINE float reduce_add(Vec<float> a) {
   const float32x2_t s = vadd_f32(vget_low_f32(a.v), vget_high_f32(a.v));

@@ -236,6 +236,18 @@ LAMINAE_INLINE void store_mask(Mask a, uint8_t* p) {
     p[i] = static_cast<uint8_t>(a.m[i] & 1);
   }
 }
+template <class T>
+LAMINAE_INLINE void store_bytes(Vec<T> a, uint8_t* p, int64_t n) {
+  for (int i = 0; i < Vec<T>::kWidth; i++) {
+    if (i < n) p[i] = static_cast<uint8_t>(static_cast<int>(a.v[i]));
+  }
+}
+template <class V>
+LAMINAE_INLINE typename V::Mask equal_bytes(const uint8_t* p, uint8_t code) {
+  typename V::Mask r{};
+  for (int i = 0; i < V::kWidth; i++) r.m[i] = p[i] == code ? -1 : 0;
+  return r;
+}
 
 template <class T>
 LAMINAE_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {

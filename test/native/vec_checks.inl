@@ -142,6 +142,25 @@ void check_moves(void (*report)(const char*, int)) {
     V::load(p).store_n(got, n);
     if (wrong_lanes<T>(V::load(got), expected) != 0) report("store_n", n);
   }
+  uint8_t bytes[W];
+  for (int n = 0; n <= W; n++) {
+    T codes[W];
+    bool equal[W];
+    for (int i = 0; i < W; i++) {
+      codes[i] = T((i * 37 + 200) % 256);
+      bytes[i] = 77;
+    }
+    store_bytes(V::load(codes), bytes, n);
+    for (int i = 0; i < W; i++) {
+      const uint8_t wanted = i < n ? static_cast<uint8_t>((i * 37 + 200) % 256) : 77;
+      if (bytes[i] != wanted) report("store_bytes", n);
+    }
+    for (int code = 0; code < 256; code++) {
+      for (int i = 0; i < W; i++) equal[i] = bytes[i] == code;
+      const typename V::Mask m = equal_bytes<V>(bytes, static_cast<uint8_t>(code));
+      if (wrong_mask_lanes<T>(m, equal) != 0) report("equal_bytes", code);
+    }
+  }
   V even, odd, lo, hi;
   deinterleave(V::load(p), V::load(p + W), even, odd);
   for (int i = 0; i < W; i++) {

@@ -61,7 +61,7 @@ void avg_by_rows(const PoolGeometry& g, const Divisor& divisor, const T* x, T* y
     // Rows with the same cells have the same divisor: a row that the padding or ceilMode cuts is
     // alone.
     const T scale = divisor_scale<T>(g, r.od, r.oh, divisor);
-    kernels<T>().sum_taps(r.rows, g.w.out, r.taps, r.tap, r.tap_step, row, scale, out, g.w.out);
+    kernels<T>().mean_taps(r.rows, g.w.out, r.taps, r.tap, r.tap_step, row, scale, out, g.w.out);
   });
 }
 
@@ -69,15 +69,18 @@ template <class T>
 void avg_back_by_rows(const PoolGeometry& g, const Divisor& divisor, const T* dy, T* dx) {
   Scratch scratch;
   const T* row = divisor_row<T>(scratch, g.w, divisor);
-  for_each_back_row<T>(
-      g, false, dx,
-      [&](int64_t plane, int64_t od, int64_t oh, T* dy_row, T*) {
-        const T* source = dy + ((plane * g.d.out + od) * g.h.out + oh) * g.w.out;
-        const T scale = divisor_scale<T>(g, od, oh, divisor);
-        for (int64_t ow = 0; ow < g.w.out; ++ow) dy_row[ow] = source[ow] / (row[ow] * scale);
-      },
-      [&](const BackTaps<T>& b, T* y) {
-        kernels<T>().sum_taps(1, b.count, b.taps, b.dy, 0, nullptr, T{1}, y, 0);
+  pool_back_by_rows<T>(
+      g, nullptr, dx,
+      [&](int64_t plane, int64_t od, int64_t oh, int64_t rows, T* to, int64_t step) {
+        const T* from = dy + ((plane * g.d.out + od) * g.h.out + oh) * g.w.out;
+        for (int64_t i = 0; i < rows;) {
+          const T scale = divisor_scale<T>(g, od, oh + i, divisor);
+          int64_t n = 1;
+          while (i + n < rows && divisor_scale<T>(g, od, oh + i + n, divisor) == scale) ++n;
+          kernels<T>().copy_rows(n, g.w.out, from + i * g.w.out, g.w.out, row, scale, to + i * step,
+                                 step);
+          i += n;
+        }
       });
 }
 

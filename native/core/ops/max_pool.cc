@@ -182,16 +182,11 @@ void max_pool_backward(const PoolGeometry& g, const T* dy, const uint8_t* chosen
     return;
   }
   const PoolGeometry s = with_planes_stacked(g);
-  for_each_back_row<T>(
-      s, true, dx,
-      [&](int64_t plane, int64_t od, int64_t oh, T* dy_row, T* chosen_row) {
-        const int64_t at = ((plane * s.d.out + od) * s.h.out + oh) * s.w.out;
-        std::memcpy(dy_row, dy + at, static_cast<size_t>(s.w.out) * sizeof(T));
-        kernels<T>().bytes_to_reals(s.w.out, chosen + at, chosen_row);
-      },
-      [&](const BackTaps<T>& b, T* y) {
-        kernels<T>().sum_chosen_taps(b.count, b.taps, b.dy, b.chosen, b.code, y);
-      });
+  pool_back_by_rows(s, chosen, dx,
+                    [&](int64_t plane, int64_t od, int64_t oh, int64_t rows, T* to, int64_t step) {
+                      const T* from = dy + ((plane * s.d.out + od) * s.h.out + oh) * s.w.out;
+                      kernels<T>().copy_rows(rows, s.w.out, from, s.w.out, nullptr, T{1}, to, step);
+                    });
 }
 
 }  // namespace

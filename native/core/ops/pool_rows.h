@@ -13,8 +13,10 @@
 // Backward. Rows of dy, with zeros at both ends, are read shifted by what each cell moved them: an
 // input element sums what the windows that cover it send back. Each dx is written once, so nothing
 // has to be cleared, and the order of the sum is fixed.
+//
+// Both hand many rows at a time to the kernels: making lists of taps costs as much as computing a
+// row.
 #pragma once
-#include <cstring>
 #include <limits>
 
 #include "core/kernels.h"
@@ -45,6 +47,8 @@ inline PoolGeometry with_planes_stacked(const PoolGeometry& g) {
 }
 
 inline int64_t round_up(int64_t n, int64_t unit) { return ceil_div(n, unit) * unit; }
+
+// ---- forward ----
 
 // Output rows that share their cells: `taps` pointers to the first row's values, the next row's
 // tap_step further on.
@@ -78,27 +82,31 @@ class RowSlots {
     return k * pitch_;
   }
 
-  // Copies one input row. Elements in the padding are not touched: they keep what the scratch was
-  // filled with.
-  void copy(const T* x, T* row) const {
+  // Copies rows of the input. Elements in the padding are not touched: they keep what the scratch
+  // was filled with.
+  void copy(int64_t rows, const T* x, T* to) const {
     const int64_t used = w_.end_input(w_.out);
     if (w_.stride == 1) {
-      std::memcpy(row + w_.padding, x, static_cast<size_t>(used) * sizeof(T));
+      kernels<T>().copy_rows(rows, used, x, w_.in, nullptr, T{1}, to + w_.padding, row_size());
     } else if (w_.stride == 2) {
-      T* first = row + w_.padding % 2 * pitch_ + w_.padding / 2;
-      T* second = row + (w_.padding + 1) % 2 * pitch_ + (w_.padding + 1) / 2;
-      kernels<T>().deinterleave_row(used, x, first, second);
+      T* first = to + w_.padding % 2 * pitch_ + w_.padding / 2;
+      T* second = to + (w_.padding + 1) % 2 * pitch_ + (w_.padding + 1) / 2;
+      kernels<T>().deinterleave_rows(rows, used, x, w_.in, first, second, row_size());
     } else {
-      for (int64_t k = 0; k < w_.kernel; ++k) {
-        const int64_t base = k * w_.dilation - w_.padding;
-        const int64_t begin = base >= 0 ? 0 : ceil_div(-base, w_.stride);
-        const int64_t end = w_.in <= base ? 0 : std::min(w_.out, ceil_div(w_.in - base, w_.stride));
-        for (int64_t o = begin; o < end; ++o) row[k * pitch_ + o] = x[o * w_.stride + base];
-      }
+      for (int64_t k = 0; k < w_.kernel; ++k) copy_cell(rows, k, x, to + k * pitch_);
     }
   }
 
  private:
+  void copy_cell(int64_t rows, int64_t k, const T* x, T* to) const {
+    const int64_t base = k * w_.dilation - w_.padding;
+    const int64_t begin = base >= 0 ? 0 : ceil_div(-base, w_.stride);
+    const int64_t end = w_.in <= base ? 0 : std::min(w_.out, ceil_div(w_.in - base, w_.stride));
+    for (int64_t r = 0; r < rows; ++r, x += w_.in, to += row_size()) {
+      for (int64_t o = begin; o < end; ++o) to[o] = x[o * w_.stride + base];
+    }
+  }
+
   PoolDim w_;
   int64_t count_;
   int64_t pitch_;
@@ -119,9 +127,9 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
   parallel_for(
       g.planes * g.d.out * bands, ceil_div(kPoolGrain, work), [&](int64_t begin, int64_t end) {
         Scratch scratch;
-        const int64_t plane_size = band_in * slots.row_size();
-        T* copies = scratch.get<T>(g.d.kernel * plane_size);
-        std::fill_n(copies, g.d.kernel * plane_size, padding_value);
+        const int64_t slice_size = band_in * slots.row_size();
+        T* copies = scratch.get<T>(g.d.kernel * slice_size);
+        std::fill_n(copies, g.d.kernel * slice_size, padding_value);
         const T* tap[kMaxCells];
         T code[kMaxCells];
         for (int64_t item = begin; item < end; ++item) {
@@ -131,14 +139,13 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
           const int64_t oh1 = std::min(g.h.out, oh0 + band);
           const int64_t kd0 = g.d.first_cell(od);
           const int64_t kd1 = g.d.end_cell(od);
-          const int64_t ih0 = g.h.start(oh0);  // the band's row 0
+          const int64_t ih0 = g.h.start(oh0);  // row 0 of the copies
+          const int64_t first = g.h.first_input(oh0);
           for (int64_t kd = kd0; kd < kd1; ++kd) {
-            const T* slice =
-                x + (plane * g.d.in + g.d.start(od) + kd * g.d.dilation) * g.h.in * g.w.in;
-            for (int64_t ih = g.h.first_input(oh0); ih < g.h.end_input(oh1); ++ih) {
-              slots.copy(slice + ih * g.w.in,
-                         copies + kd * plane_size + (ih - ih0) * slots.row_size());
-            }
+            const int64_t id = g.d.start(od) + kd * g.d.dilation;
+            slots.copy(g.h.end_input(oh1) - first,
+                       x + ((plane * g.d.in + id) * g.h.in + first) * g.w.in,
+                       copies + kd * slice_size + (first - ih0) * slots.row_size());
           }
           for (int64_t oh = oh0; oh < oh1;) {
             const int64_t kh0 = g.h.first_cell(oh);
@@ -150,7 +157,7 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
             int64_t taps = 0;
             for (int64_t kd = kd0; kd < kd1; ++kd) {
               for (int64_t kh = kh0; kh < kh1; ++kh) {
-                const T* row = copies + kd * plane_size +
+                const T* row = copies + kd * slice_size +
                                (g.h.start(oh) + kh * g.h.dilation - ih0) * slots.row_size();
                 for (int64_t kw = 0; kw < g.w.kernel; ++kw) {
                   tap[taps] = row + slots.cell(kw);
@@ -158,124 +165,156 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
                 }
               }
             }
-            const int64_t first = (kd0 * g.h.kernel + kh0) * g.w.kernel;
+            const int64_t first_cell = (kd0 * g.h.kernel + kh0) * g.w.kernel;
             fn(TapRows<T>{plane, od, oh, rows, taps, tap, g.h.stride * slots.row_size(), code,
-                          first});
+                          first_cell});
             oh += rows;
           }
         }
       });
 }
 
-// What an input row gets back: `taps` rows of dy, each with the cell that the row is in those
-// windows. Element m of the result belongs to input first + m * stride.
-template <class T>
-struct BackTaps {
-  int64_t taps;
-  const T* const* dy;
-  const T* const* chosen;  // null unless rows of chosen cells were given
-  const T* code;
+// ---- backward ----
+
+// Which rows of dy the input rows ih, ih + stride, ... (`rows` of them) belong to: the same cells
+// k_h, and for each the output row of the first.
+struct RowGroup {
+  int64_t rows;
   int64_t count;
+  int64_t kh[kMaxCells], oh[kMaxCells];
+
+  RowGroup(const PoolDim& h, int64_t ih, int64_t limit) : rows(limit), count(0) {
+    for (int64_t k = 0; k < h.kernel; ++k) {
+      const int64_t u = ih + h.padding - k * h.dilation;
+      if (u % h.stride != 0) continue;
+      const int64_t o = u / h.stride;
+      if (o < 0) {
+        rows = std::min(rows, -o);  // from there on it takes part
+      } else if (o < h.out) {
+        rows = std::min(rows, h.out - o);
+        kh[count] = k;
+        oh[count++] = o;
+      }
+    }
+  }
 };
 
-// dx [planes, d, h, w] from rows of dy. load(plane, od, oh, dy_row, chosen_row) fills one row of
-// w.out values; sum( const BackTaps<T>&, T* y) computes one run of dx. with_chosen: whether rows of
-// chosen cells are needed.
-template <class T, class Load, class Sum>
-void for_each_back_row(const PoolGeometry& g, bool with_chosen, T* dx, Load&& load, Sum&& sum) {
+// The lists that spread_taps takes.
+template <class T>
+struct BackTaps {
+  const T* dy[kMaxCells];
+  const uint8_t* chosen[kMaxCells];
+  uint8_t code[kMaxCells];
+  int64_t count[2];  // of the first phase, of the second
+};
+
+// dx [planes, d, h, w] from dy: load(plane, od, oh, rows, to, step) puts rows of dy (divided, for
+// means) into the scratch, `step` apart. chosen: the winning cells, or null if every cell counts.
+template <class T, class Load>
+void pool_back_by_rows(const PoolGeometry& g, const uint8_t* chosen, T* dx, Load&& load) {
   const PoolDim& w = g.w;
   const int64_t reach = (w.kernel - 1) * w.dilation / w.stride;
   const int64_t lead = round_up(reach, 16);
-  const int64_t last = (w.in - 1 + w.padding) / w.stride;
-  const int64_t pitch = lead + round_up(std::max(w.out, last + 1) + kernels<T>().vec_width, 16);
-  const int64_t kinds = with_chosen ? 2 : 1;
-  // Output rows that one band of input rows touches: about band / stride + reach / stride.
+  const int64_t width =
+      std::max(w.out, (w.in - 1 + w.padding) / w.stride + 1) + kernels<T>().vec_width;
+  const int64_t pitch = lead + round_up(width, 16);
   const int64_t reach_h = (g.h.kernel - 1) * g.h.dilation;
-  const int64_t row_bytes = pitch * kinds * g.d.kernel * static_cast<int64_t>(sizeof(T));
+  const int64_t row_bytes =
+      pitch * g.d.kernel * static_cast<int64_t>(sizeof(T) + (chosen == nullptr ? 0 : 1));
   const int64_t band =
       std::clamp<int64_t>(kBandBytes / row_bytes * g.h.stride - reach_h, 1, g.h.in);
   const int64_t band_out = (band - 1 + reach_h) / g.h.stride + 1;
   const int64_t bands = ceil_div(g.h.in, band);
   const int64_t work = ceil_div(band * w.in * g.cells(), g.h.stride * w.stride);
-  const int64_t room = round_up(ceil_div(w.in, w.stride) + kernels<T>().vec_width, 16);
-  parallel_for(g.planes * g.d.in * bands, ceil_div(kPoolGrain, work),
-               [&](int64_t begin, int64_t end) {
-                 Scratch scratch;
-                 const int64_t slice_size = band_out * pitch;
-                 T* dy_rows = scratch.get<T>(g.d.kernel * slice_size);
-                 T* chosen_rows = with_chosen ? scratch.get<T>(g.d.kernel * slice_size) : nullptr;
-                 T* phase[2] = {scratch.get<T>(room), scratch.get<T>(room)};
-                 std::fill_n(dy_rows, g.d.kernel * slice_size, T{0});
-                 if (with_chosen) std::fill_n(chosen_rows, g.d.kernel * slice_size, T{-1});
-                 const T* dy_tap[kMaxCells];
-                 const T* chosen_tap[kMaxCells];
-                 T code[kMaxCells];
-                 int64_t residue[kMaxCells],
-                     shift[kMaxCells];  // of each k_w: where its inputs lie modulo the stride
-                 for (int64_t kw = 0; kw < w.kernel; ++kw) {
-                   residue[kw] = kw * w.dilation % w.stride;
-                   shift[kw] = kw * w.dilation / w.stride;
-                 }
-                 for (int64_t item = begin; item < end; ++item) {
-                   const int64_t plane = item / (g.d.in * bands);
-                   const int64_t id = item / bands % g.d.in;
-                   const int64_t ih0 = item % bands * band;
-                   const int64_t ih1 = std::min(g.h.in, ih0 + band);
-                   const int64_t oh0 =
-                       ceil_div(std::max<int64_t>(0, ih0 + g.h.padding - reach_h), g.h.stride);
-                   const int64_t oh1 = std::min(g.h.out, (ih1 - 1 + g.h.padding) / g.h.stride + 1);
-                   for (int64_t kd = 0; kd < g.d.kernel; ++kd) {
-                     const int64_t od = g.d.output_reading(id, kd);
-                     for (int64_t oh = oh0; od >= 0 && oh < oh1; ++oh) {
-                       const int64_t at = kd * slice_size + (oh - oh0) * pitch + lead;
-                       load(plane, od, oh, dy_rows + at, with_chosen ? chosen_rows + at : nullptr);
-                     }
-                   }
-                   for (int64_t ih = ih0; ih < ih1; ++ih) {
-                     T* dx_row = dx + ((plane * g.d.in + id) * g.h.in + ih) * w.in;
-                     // Rows of dy that the input row takes part in, and the cell with k_w = 0 that
-                     // it is there.
-                     int64_t rows = 0;
-                     int64_t row_at[kMaxCells], row_cell[kMaxCells];
-                     for (int64_t kd = 0; kd < g.d.kernel; ++kd) {
-                       if (g.d.output_reading(id, kd) < 0) continue;
-                       for (int64_t kh = 0; kh < g.h.kernel; ++kh) {
-                         const int64_t oh = g.h.output_reading(ih, kh);
-                         if (oh < 0) continue;
-                         row_at[rows] = kd * slice_size + (oh - oh0) * pitch + lead;
-                         row_cell[rows++] = (kd * g.h.kernel + kh) * w.kernel;
-                       }
-                     }
-                     // Inputs w0, w0 + stride, ... are the same cells of their windows.
-                     for (int64_t w0 = 0; w0 < std::min(w.stride, w.in); ++w0) {
-                       const int64_t remainder = (w0 + w.padding) % w.stride;
-                       const int64_t first = (w0 + w.padding) / w.stride;
-                       int64_t taps = 0;
-                       for (int64_t r = 0; r < rows; ++r) {
-                         for (int64_t kw = 0; kw < w.kernel; ++kw) {
-                           if (residue[kw] != remainder) continue;
-                           const int64_t at = row_at[r] + first - shift[kw];
-                           dy_tap[taps] = dy_rows + at;
-                           chosen_tap[taps] = with_chosen ? chosen_rows + at : nullptr;
-                           code[taps++] = static_cast<T>(row_cell[r] + kw);
-                         }
-                       }
-                       const int64_t count = ceil_div(w.in - w0, w.stride);
-                       T* y = w.stride == 1 ? dx_row : phase[w.stride == 2 ? w0 : 0];
-                       if (taps == 0) {
-                         std::fill_n(y, count, T{0});
-                       } else {
-                         sum(BackTaps<T>{taps, dy_tap, chosen_tap, code, count}, y);
-                       }
-                       if (w.stride > 2) {
-                         for (int64_t m = 0; m < count; ++m) dx_row[w0 + m * w.stride] = y[m];
-                       }
-                     }
-                     if (w.stride == 2)
-                       kernels<T>().interleave_row(w.in, phase[0], phase[1], dx_row);
-                   }
-                 }
-               });
+  const int64_t phases = w.stride == 2 ? 2 : 1;
+  parallel_for(
+      g.planes * g.d.in * bands, ceil_div(kPoolGrain, work), [&](int64_t begin, int64_t end) {
+        Scratch scratch;
+        const int64_t slice_size = band_out * pitch;
+        T* dy_rows = scratch.get<T>(g.d.kernel * slice_size);
+        uint8_t* chosen_rows =
+            chosen == nullptr ? nullptr : scratch.get<uint8_t>(g.d.kernel * slice_size);
+        const int64_t run = ceil_div(w.in, w.stride);
+        T* apart = w.stride > 2 ? scratch.get<T>(ceil_div(band, g.h.stride) * run) : nullptr;
+        std::fill_n(dy_rows, g.d.kernel * slice_size, T{0});
+        if (chosen != nullptr) std::fill_n(chosen_rows, g.d.kernel * slice_size, uint8_t{0});
+        int64_t residue[kMaxCells],
+            shift[kMaxCells];  // of each k_w: where its inputs lie modulo the stride
+        for (int64_t kw = 0; kw < w.kernel; ++kw) {
+          residue[kw] = kw * w.dilation % w.stride;
+          shift[kw] = kw * w.dilation / w.stride;
+        }
+        BackTaps<T> taps;
+        for (int64_t item = begin; item < end; ++item) {
+          const int64_t plane = item / (g.d.in * bands);
+          const int64_t id = item / bands % g.d.in;
+          const int64_t ih0 = item % bands * band;
+          const int64_t ih1 = std::min(g.h.in, ih0 + band);
+          const int64_t oh0 =
+              ceil_div(std::max<int64_t>(0, ih0 + g.h.padding - reach_h), g.h.stride);
+          const int64_t oh1 = std::min(g.h.out, (ih1 - 1 + g.h.padding) / g.h.stride + 1);
+          int64_t depths = 0;
+          int64_t depth_cell[kMaxCells];
+          for (int64_t kd = 0; kd < g.d.kernel && oh0 < oh1; ++kd) {
+            const int64_t od = g.d.output_reading(id, kd);
+            if (od < 0) continue;
+            const int64_t at = depths * slice_size + lead;
+            load(plane, od, oh0, oh1 - oh0, dy_rows + at, pitch);
+            if (chosen != nullptr) {
+              const uint8_t* from = chosen + ((plane * g.d.out + od) * g.h.out + oh0) * w.out;
+              for (int64_t r = 0; r < oh1 - oh0; ++r)
+                std::copy_n(from + r * w.out, w.out, chosen_rows + at + r * pitch);
+            }
+            depth_cell[depths++] = kd * g.h.kernel;
+          }
+          // Rows ih, ih + stride, ... are the same cells of their windows.
+          for (int64_t first = ih0; first < std::min(ih0 + g.h.stride, ih1); ++first) {
+            for (int64_t ih = first; ih < ih1;) {
+              const RowGroup group(g.h, ih, ceil_div(ih1 - ih, g.h.stride));
+              T* dx_row = dx + ((plane * g.d.in + id) * g.h.in + ih) * w.in;
+              // Inputs w0, w0 + stride, ... are the same cells of their windows.
+              for (int64_t w0 = 0; w0 < std::min(w.stride, w.in); w0 += phases) {
+                int64_t n = 0;
+                taps.count[1] = 0;
+                for (int64_t phase = 0; phase < phases; ++phase) {
+                  const int64_t before = n;
+                  const int64_t remainder = (w0 + phase + w.padding) % w.stride;
+                  const int64_t start = lead + (w0 + phase + w.padding) / w.stride;
+                  for (int64_t a = 0; a < depths; ++a) {
+                    for (int64_t b = 0; b < group.count; ++b) {
+                      const int64_t row = a * slice_size + (group.oh[b] - oh0) * pitch + start;
+                      const int64_t cell = (depth_cell[a] + group.kh[b]) * w.kernel;
+                      for (int64_t kw = 0; kw < w.kernel; ++kw) {
+                        if (residue[kw] != remainder) continue;
+                        taps.dy[n] = dy_rows + row - shift[kw];
+                        if (chosen != nullptr) taps.chosen[n] = chosen_rows + row - shift[kw];
+                        taps.code[n++] = static_cast<uint8_t>(cell + kw);
+                      }
+                    }
+                  }
+                  taps.count[phase] = n - before;
+                }
+                const uint8_t* const* chosen_taps = chosen == nullptr ? nullptr : taps.chosen;
+                const auto spread = [&](int64_t n_row, T* y, int64_t y_step) {
+                  kernels<T>().spread_taps(group.rows, n_row, phases, taps.count, taps.dy, pitch,
+                                           chosen_taps, pitch, taps.code, y, y_step);
+                };
+                if (w.stride <= 2) {
+                  spread(w.in, dx_row, g.h.stride * w.in);
+                  continue;
+                }
+                const int64_t count = ceil_div(w.in - w0, w.stride);
+                spread(count, apart, run);
+                for (int64_t r = 0; r < group.rows; ++r) {
+                  T* row = dx_row + r * g.h.stride * w.in + w0;
+                  for (int64_t m = 0; m < count; ++m) row[m * w.stride] = apart[r * run + m];
+                }
+              }
+              ih += group.rows * g.h.stride;
+            }
+          }
+        }
+      });
 }
 
 }  // namespace laminae

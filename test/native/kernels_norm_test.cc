@@ -1,0 +1,135 @@
+// Batch normalisation and its backward against plain loops in double, on every ISA, with all
+// buffers between unreadable pages: both layouts, all lengths around the vector widths, and the
+// accuracy of the statistics.
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/op.h"
+#include "core/parallel.h"
+#include "kernel_support.h"
+#include "op_support.h"
+
+using namespace laminae;
+using namespace laminae_test;
+
+namespace {
+
+// The reference of the double kernels has to be better than they are.
+using Real = long double;
+
+// Roughly normal numbers.
+template <class T>
+void fill_normal(GuardedBuffer<T>& b, Random& random, double mean) {
+  for (int64_t i = 0; i < b.size(); ++i) {
+    double s = -6;
+    for (int k = 0; k < 12; ++k) s += random.uniform(0, 1);
+    b[i] = static_cast<T>(mean + s);
+  }
+}
+
+template <class T>
+void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& random) {
+  INFO("n ", n, ", c ", c, ", s ", s, ", mean ", mean);
+  const int64_t total = n * c * s;
+  GuardedBuffer<T> x(total, touch), dy(total, touch), y(total, touch), dx(total, touch);
+  GuardedBuffer<T> weight(c, touch), bias(c, touch), running_mean(c, touch), running_var(c, touch),
+      dweight(c, touch), dbias(c, touch);
+  GuardedBuffer<double> saved_mean(c, touch), invstd(c, touch);
+  fill_normal(x, random, mean);
+  fill_normal(dy, random, 0);
+  weight.randomize(random, -2, 2);
+  bias.randomize(random, -2, 2);
+  const double eps = 1e-5;
+  const double count = static_cast<double>(n * s);
+
+  std::vector<Real> means(static_cast<size_t>(c), Real(0)), vars = means, sum_dy = means,
+                                                            sum_dy_hat = means;
+  const auto channel = [&](int64_t i) { return static_cast<size_t>(i / s % c); };
+  for (int64_t i = 0; i < total; ++i) means[channel(i)] += static_cast<Real>(x[i]) / count;
+  for (int64_t i = 0; i < total; ++i) {
+    vars[channel(i)] += std::pow(static_cast<Real>(x[i]) - means[channel(i)], 2) / count;
+  }
+  const auto hat = [&](int64_t i) {
+    return (static_cast<Real>(x[i]) - means[channel(i)]) / std::sqrt(vars[channel(i)] + eps);
+  };
+  std::vector<Real> y64, dx64, eval64, half_means, half_vars;
+  for (int64_t i = 0; i < total; ++i) {
+    sum_dy[channel(i)] += static_cast<Real>(dy[i]);
+    sum_dy_hat[channel(i)] += static_cast<Real>(dy[i]) * hat(i);
+  }
+  for (int64_t i = 0; i < total; ++i) {
+    const size_t j = channel(i);
+    const Real w = static_cast<Real>(weight[static_cast<int64_t>(j)]);
+    y64.push_back(hat(i) * w + static_cast<Real>(bias[static_cast<int64_t>(j)]));
+    const Real inner = static_cast<Real>(dy[i]) - (sum_dy[j] + hat(i) * sum_dy_hat[j]) / count;
+    dx64.push_back(w / std::sqrt(vars[j] + eps) * inner);
+    eval64.push_back(w / std::sqrt(vars[j] + eps) * static_cast<Real>(dy[i]));
+  }
+  for (size_t j = 0; j < means.size(); ++j) {
+    half_means.push_back(Real(0.5) * means[j]);
+    half_vars.push_back(Real(0.5) + Real(0.5) * vars[j] * count / (count - 1));
+  }
+
+  running_mean.fill(T(0));
+  running_var.fill(T(1));
+  const double unit = epsilon<T>();
+  const std::vector<double> shape = {static_cast<double>(n), static_cast<double>(c),
+                                     static_cast<double>(s)};
+  std::vector<double> train = shape, back = shape, eval_back = shape;
+  train.insert(train.end(), {0.5, eps});
+  back.push_back(1);
+  eval_back.push_back(0);
+  run_named("batch_norm_train", train,
+            {buffer(x), buffer(weight), buffer(bias), buffer(running_mean), buffer(running_var),
+             buffer(y), buffer(saved_mean), buffer(invstd)});
+  check_close(y, y64, 16 * unit, "y");
+  check_close(saved_mean, means, 4 * unit, "mean");
+  check_close(running_mean, half_means, 4 * unit, "running mean");
+  check_close(running_var, half_vars, 16 * unit, "running variance");
+  const std::vector<Buffer> buffers = {buffer(x),          buffer(dy),     buffer(weight),
+                                       buffer(saved_mean), buffer(invstd), buffer(dx),
+                                       buffer(dweight),    buffer(dbias)};
+  run_named("batch_norm_backward", back, buffers);
+  const double longest = 8 * unit * std::sqrt(count);
+  check_close(dx, dx64, 64 * unit, "dx");
+  check_close(dweight, sum_dy_hat, longest, "dweight");
+  check_close(dbias, sum_dy, longest, "dbias");
+  run_named("batch_norm_backward", eval_back, buffers);
+  check_close(dx, eval64, 8 * unit, "dx of evaluation");
+}
+
+}  // namespace
+
+TEST_CASE("batch norm agrees with plain loops") {
+  const int threads = set_num_threads(1);
+  const std::string best = active_isa().name;
+  struct Shape {
+    int64_t n, c, s;
+  };
+  std::vector<Shape> shapes = {{3, 2, 9000}, {40, 3, 300},  {1, 2, 4096},
+                               {2000, 3, 1}, {300, 150, 1}, {5000, 1, 1}};
+  for (const int64_t length : {2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 129}) {
+    shapes.push_back({5, 3, length});
+    shapes.push_back({7, length, 1});
+    shapes.push_back({length, 5, 1});
+  }
+  for (const IsaInfo* isa : available_isas()) {
+    INFO("ISA ", std::string(isa->name));
+    set_active_isa(isa->name);
+    Random random(1);
+    for (const Touch touch : kTouches) {
+      for (const Shape& shape : shapes) check<float>(shape.n, shape.c, shape.s, 0.5, touch, random);
+    }
+    for (const double mean : {1e3, 1e5}) {
+      check<float>(4, 2, 5000, mean, Touch::end, random);
+      check<float>(3000, 5, 1, mean, Touch::end, random);
+    }
+  }
+  set_active_isa(best);
+  Random random(2);
+  for (const Shape& shape : shapes)
+    check<double>(shape.n, shape.c, shape.s, 0.5, Touch::end, random);
+  set_num_threads(threads);
+}
