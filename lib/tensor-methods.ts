@@ -28,6 +28,7 @@ import type {
   ValuesAndIndices,
   VarianceOptions,
 } from './functional/reduction';
+import { logSoftmax, softmax } from './functional/softmax';
 import * as order from './functional/sort';
 import type { SortOptions, TopkOptions } from './functional/sort';
 import * as views from './functional/views';
@@ -124,6 +125,8 @@ declare module './tensor/tensor' {
     norm(dim?: Dims, options?: NormOptions): Tensor;
     prod(dim?: Dims, options?: ReduceOptions): Tensor;
     logsumexp(dim?: Dims, options?: ReduceOptions): Tensor;
+    softmax(dim: number): Tensor;
+    logSoftmax(dim: number): Tensor;
     any(dim?: Dims, options?: ReduceOptions): Tensor;
     all(dim?: Dims, options?: ReduceOptions): Tensor;
     amax(dim?: Dims, options?: ReduceOptions): Tensor;
@@ -260,6 +263,8 @@ const methods: Readonly<Record<string, (this: Tensor, ...args: never[]) => unkno
   norm: method(reduction.norm),
   prod: method(reduction.prod),
   logsumexp: method(reduction.logsumexp),
+  softmax: method(softmax),
+  logSoftmax: method(logSoftmax),
   any: method(reduction.any),
   all: method(reduction.all),
   amax: method(extreme.amax),

@@ -3,11 +3,20 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { cpuInfo } from '../../lib';
+import * as clamp from '../../lib/functional/clamp';
+import * as cumulative from '../../lib/functional/cumulative';
+import * as extreme from '../../lib/functional/extreme';
+import * as logic from '../../lib/functional/logic';
+import * as rearrange from '../../lib/functional/rearrange';
+import * as sort from '../../lib/functional/sort';
 import { loadFixtures } from '../support/fixtures';
 import { checkFixture, checkGenerated, checkLarge, counts } from '../support/op-cases';
 import { opTable } from '../support/op-table';
 import type { Oracle } from '../support/reference';
 import { oracles } from '../support/reference';
+
+/** Modules all of whose functions are operations for users; F is checked with docs/layers.md. */
+const modules: readonly object[] = [clamp, cumulative, extreme, logic, rearrange, sort];
 
 const table: Readonly<Record<string, Oracle>> = oracles;
 
@@ -32,6 +41,33 @@ describe.each(opTable.map((entry) => [entry.op, entry] as const))('%s', (op, ent
 
   const { large } = entry;
   if (large) test('shared among threads', () => checkLarge(entry, large(), gradients));
+});
+
+describe('the table is complete', () => {
+  /** Functions of tensors without an entry, and where they are tested. */
+  const elsewhere: Readonly<Record<string, string>> = {
+    allClose: 'logic.test.ts',
+    equal: 'logic.test.ts',
+    isfinite: 'logic.test.ts',
+    isinf: 'logic.test.ts',
+    isnan: 'logic.test.ts',
+    logicalNot: 'logic.test.ts',
+    logicalOr: 'logic.test.ts',
+    logicalXor: 'logic.test.ts',
+    clampMax: 'elementwise.test.ts',
+    clampMin: 'elementwise.test.ts',
+    chunk: 'indexing.test.ts',
+    split: 'indexing.test.ts',
+    variance: 'entry var',
+  };
+
+  test('every tensor operation has an entry', () => {
+    const entries = new Set(opTable.map(({ op }) => op));
+    const lost = modules
+      .flatMap((module) => Object.keys(module))
+      .filter((name) => !entries.has(name) && !Object.hasOwn(elsewhere, name));
+    expect(lost).toEqual([]);
+  });
 });
 
 afterAll(() => {

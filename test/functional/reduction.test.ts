@@ -2,7 +2,9 @@
 import { describe, expect, test } from '@jest/globals';
 
 import {
+  F,
   arange,
+  equal,
   gradcheck,
   logsumexp,
   manualSeed,
@@ -169,4 +171,9 @@ test('a chain of reductions', () => {
       .prod(0)
       .add(t.norm([0, 2]).mean());
   expect(gradcheck(y, [x])).toBe(true);
+});
+
+test('softmax and logSoftmax as methods', () => {
+  expect(equal(matrix.softmax(1), F.softmax(matrix, 1))).toBe(true);
+  expect(equal(matrix.logSoftmax(-1), F.logSoftmax(matrix, 1))).toBe(true);
 });
