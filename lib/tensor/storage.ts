@@ -14,42 +14,107 @@ import { arrayOf, bytesPerElement, viewOf, type DType, type TypedArray } from '.
 import { AllocationError, ArgumentTypeError, DisposedError } from '../errors';
 import { alignment } from '../native';
 
-/** Arrays below this many bytes are not pooled: V8 makes them faster than the list finds them. */
-const minPooledBytes = 4096;
+/** Arrays of up to this many bytes lie in V8's own heap: it makes them faster than any list finds them. */
+const maxHeapBytes = 64;
+
+/** Outside of frames, arrays below this many bytes are left to V8: hardly any of them would come back. */
+const minLooseBytes = 4096;
 
 /** Free memory beyond this many bytes is left to the garbage collector. */
 const maxFreeBytes = 2 ** 30;
 
-interface Block {
-  readonly buffer: ArrayBuffer;
-  /** First 64-byte aligned byte. */
-  readonly start: number;
-  readonly bytes: number;
+/** Memory of one storage after the other. */
+class Block {
+  private view: TypedArray | null = null;
+  private viewType: DType | null = null;
+
+  constructor(
+    private readonly buffer: ArrayBuffer,
+    /** First 64-byte aligned byte. */
+    private readonly start: number,
+    readonly size: SizeClass,
+    /** The list it returns to. */
+    readonly home: FreeList,
+  ) {}
+
+  /** False once somebody has transferred the buffer. */
+  get isIntact(): boolean {
+    return this.buffer.byteLength >= this.start + this.size.bytes;
+  }
+
+  /** Steady work asks for the same arrays again and again: making one costs more than the rest of an allocation. */
+  array(dtype: DType, length: number): TypedArray {
+    if (this.view === null || this.viewType !== dtype || this.view.length !== length) {
+      this.view = viewOf(dtype, this.buffer, this.start, length);
+      this.viewType = dtype;
+    }
+    return this.view;
+  }
 }
 
-const freeBlocks = new Map<number, Block[]>();
+/** 2^k * {1.25, 1.5, 1.75, 2}: at most a fifth of a block is wasted, and few distinct sizes remain. */
+interface SizeClass {
+  readonly bytes: number;
+  readonly index: number;
+}
+
+const sizeClasses: SizeClass[] = [];
+
+function sizeClassOf(bytes: number): SizeClass {
+  const exponent = bytes > 2 ** 31 ? Math.floor(Math.log2(bytes - 1)) : 31 - Math.clz32(bytes - 1);
+  const quarter = 2 ** (exponent - 2);
+  const quarters = Math.ceil(bytes / quarter);
+  const index = exponent * 4 + quarters;
+  return (sizeClasses[index] ??= { bytes: quarters * quarter, index });
+}
+
+/** Memory that was released, by size. */
+class FreeList {
+  private blocks: (Block[] | undefined)[] = [];
+
+  take(size: SizeClass): Block | null {
+    const list = this.blocks[size.index];
+    for (let block = list?.pop(); block !== undefined; block = list?.pop()) {
+      freeBytes -= size.bytes;
+      if (block.isIntact) return block;
+    }
+    return null;
+  }
+
+  give(block: Block): void {
+    const { bytes, index } = block.size;
+    if (freeBytes + bytes > maxFreeBytes) return;
+    freeBytes += bytes;
+    (this.blocks[index] ??= []).push(block);
+  }
+
+  clear(): void {
+    this.blocks = [];
+  }
+}
+
 let freeBytes = 0;
 
-/** Rounds up to 2^k * {1, 1.25, 1.5, 1.75}: at most a quarter is wasted, and few distinct sizes remain. */
-function sizeClass(bytes: number): number {
-  const quarter = 2 ** (Math.floor(Math.log2(bytes)) - 2);
-  return Math.ceil(bytes / quarter) * quarter;
-}
+/**
+ * What is made inside a frame comes back at its end, and goes round in a list of its own. What is made outside comes
+ * back only if an operation owns it: the rest is garbage, which V8 collects cheaply as long as it is young. One list for
+ * both would feed that garbage with blocks that have grown old, and only full collections would find them.
+ */
+const framedBlocks = new FreeList();
+const looseBlocks = new FreeList();
 
 function takeBlock(bytes: number): Block {
-  const size = sizeClass(bytes);
-  const list = freeBlocks.get(size);
-  for (let block = list?.pop(); block !== undefined; block = list?.pop()) {
-    freeBytes -= block.bytes;
-    if (block.buffer.byteLength >= block.start + block.bytes) return block; // else: found detached, dropped
-  }
-  let buffer: ArrayBufferLike;
+  const size = sizeClassOf(bytes);
+  const home = currentFrame === null ? looseBlocks : framedBlocks;
+  const free = home.take(size);
+  if (free !== null) return free;
+  let buffer: ArrayBuffer;
   try {
-    buffer = Buffer.allocUnsafeSlow(size + 64).buffer;
+    buffer = Buffer.allocUnsafeSlow(size.bytes + 64).buffer;
   } catch (cause) {
     // Buffer has a smaller limit than ArrayBuffer on some Node versions.
     try {
-      buffer = new ArrayBuffer(size + 64);
+      buffer = new ArrayBuffer(size.bytes + 64);
     } catch {
       throw new AllocationError(
         {
@@ -62,7 +127,7 @@ function takeBlock(bytes: number): Block {
       );
     }
   }
-  return { buffer: buffer as ArrayBuffer, start: alignment(buffer as ArrayBuffer), bytes: size };
+  return new Block(buffer, alignment(buffer), size, home);
 }
 
 function formatBytes(bytes: number): string {
@@ -104,9 +169,11 @@ export class Storage {
   /** Memory for `length` elements, not initialised. */
   static allocate(dtype: DType, length: number): Storage {
     const bytes = length * bytesPerElement[dtype];
-    if (bytes < minPooledBytes) return new Storage(dtype, length, arrayOf(dtype, length), null);
+    if (bytes <= maxHeapBytes || (bytes < minLooseBytes && currentFrame === null)) {
+      return new Storage(dtype, length, arrayOf(dtype, length), null);
+    }
     const block = takeBlock(bytes);
-    return new Storage(dtype, length, viewOf(dtype, block.buffer, block.start, length), block);
+    return new Storage(dtype, length, block.array(dtype, length), block);
   }
 
   /** A storage over memory the caller gives away. */
@@ -161,11 +228,7 @@ export class Storage {
     if (array === null) return;
     this.array = null;
     this.frame = null;
-    if (block === null || freeBytes + block.bytes > maxFreeBytes) return;
-    freeBytes += block.bytes;
-    const list = freeBlocks.get(block.bytes);
-    if (list === undefined) freeBlocks.set(block.bytes, [block]);
-    else list.push(block);
+    block?.home.give(block);
   }
 }
 
@@ -207,7 +270,8 @@ export function pooledBytes(): number {
 
 /** Leaves all memory of the free list to the garbage collector. */
 export function emptyCache(): void {
-  freeBlocks.clear();
+  framedBlocks.clear();
+  looseBlocks.clear();
   freeBytes = 0;
 }
 
@@ -249,7 +313,7 @@ export function copyOf(op: string, argument: string, source: TypedArray, dtype: 
 function isDetached(buffer: ArrayBufferLike): boolean {
   if (buffer.byteLength !== 0 || buffer instanceof SharedArrayBuffer) return false;
   try {
-    new Uint8Array(buffer as ArrayBuffer);
+    new Uint8Array(buffer);
     return false;
   } catch {
     return true;

@@ -1,0 +1,56 @@
+/** Memory stays flat in loops that never yield to the event loop. scripts/soak.cjs is the long version. */
+import { describe, expect, test } from '@jest/globals';
+import { emptyCache, noGrad, ones, pooledBytes, randn, scope } from '../../lib';
+import { reportOf } from '../support/run-script';
+
+interface Report {
+  readonly faultsPerStep: number;
+  readonly growth: number;
+  readonly loss: number;
+}
+
+describe('training steps on small batches', () => {
+  test.each([['without scope'], ['in a scope', '--scope']])('%s', async (_, ...options) => {
+    const args = ['--steps', '300', '--warm-up', '100', '--batch-size', '64', '--limit', '1.3', ...options];
+    const report = (await reportOf('../scripts/soak.cjs', { args })) as Report;
+    expect(report.loss).toBeLessThan(0.1); // it did learn its batch by heart
+    expect(report.growth).toBeLessThan(1.3);
+    // A step writes some 4 MB, a thousand pages: few of them are new.
+    expect(report.faultsPerStep).toBeLessThan(200);
+  });
+});
+
+test('what is released inside a scope is used again, small arrays too', () => {
+  emptyCache();
+  const buffers = new Set<ArrayBufferLike>();
+  for (let i = 0; i < 10; i++) {
+    scope(() => {
+      for (const size of [30, 200, 5000]) buffers.add(randn([size]).storage.data.buffer);
+    });
+  }
+  expect(buffers.size).toBe(3);
+  expect(pooledBytes()).toBeGreaterThan(20_000);
+});
+
+test('garbage made outside of scopes does not use up the memory that scopes released', () => {
+  emptyCache();
+  scope(() => {
+    ones([5000]);
+  });
+  const released = pooledBytes();
+  noGrad(() => ones([5000]).add(1));
+  expect(pooledBytes()).toBe(released);
+});
+
+test('one memory serves several element types in turn', () => {
+  emptyCache();
+  const views = (['float32', 'int32', 'float64', 'float32'] as const).map((dtype) =>
+    scope(() => {
+      const t = ones([dtype === 'float64' ? 600 : 1200], { dtype });
+      return { type: t.storage.data.constructor.name, buffer: t.storage.data.buffer, sum: t.sum().item() };
+    }),
+  );
+  expect(views.map((v) => v.type)).toEqual(['Float32Array', 'Int32Array', 'Float64Array', 'Float32Array']);
+  expect(views.map((v) => v.sum)).toEqual([1200, 1200, 600, 1200]);
+  expect(new Set(views.map((v) => v.buffer)).size).toBe(1);
+});
