@@ -19,5 +19,5 @@ module.exports = {
   moduleFileExtensions: ['ts', 'js', 'cjs', 'json', 'node'],
   moduleNameMapper: { '^laminae$': '<rootDir>/lib/index.ts' },
   maxWorkers: 2,
-  testTimeout: 60_000,
+  testTimeout: 240_000,
 };
