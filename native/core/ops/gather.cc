@@ -7,6 +7,7 @@
 // by one thread.
 #include "core/op.h"
 #include "core/ops/strided.h"
+#include "core/ops/wrapping.h"
 #include "core/parallel.h"
 
 namespace laminae {
@@ -79,7 +80,7 @@ void run_scatter(const scatter_desc& d, Call& call) {
           check_index(call, k, d.size);
           T& place = to[at[0] + i * walk.step(0) + k * d.along];
           const T value = from[at[2] + i * walk.step(2)];
-          place = d.accumulate != 0 ? static_cast<T>(place + value) : value;
+          place = d.accumulate != 0 ? wrapping_add(place, value) : value;
         }
       });
     };

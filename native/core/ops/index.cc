@@ -8,6 +8,7 @@
 // threads.
 #include "core/op.h"
 #include "core/ops/strided.h"
+#include "core/ops/wrapping.h"
 #include "core/parallel.h"
 
 namespace laminae {
@@ -112,7 +113,7 @@ void run_index_write(const index_write_desc& d, Call& call) {
             T* p = place + at[0];
             const T* q = source + r * length;
             if (d.accumulate != 0) {
-              for (int64_t i = from; i < to; ++i) p[i * step] = static_cast<T>(p[i * step] + q[i]);
+              for (int64_t i = from; i < to; ++i) p[i * step] = wrapping_add(p[i * step], q[i]);
             } else {
               for (int64_t i = from; i < to; ++i) p[i * step] = q[i];
             }
