@@ -82,37 +82,54 @@ void gradient_sums(int64_t rows, int64_t n, int64_t row_step, const T* x, const 
   sums[1] = reduce_add_wide((s2[0] + s2[1]) + (s2[2] + s2[3]));
 }
 
-// y = (x - mean) a + b
+// y = (x - mean) a + b, over runs as above
 template <class T>
-void shifted_affine(int64_t n, const T* x, T mean, T a, T b, T* y) {
+void shifted_affine(int64_t rows, int64_t n, int64_t row_step, const T* x, T mean, T a, T b, T* y) {
   using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
   const V m = V::set1(mean);
   const V av = V::set1(a);
   const V bv = V::set1(b);
-  int64_t i = 0;
-  for (; i + V::kWidth <= n; i += V::kWidth) fma(V::load(x + i) - m, av, bv).store(y + i);
-  if (i < n) fma(V::load_n(x + i, n - i) - m, av, bv).store_n(y + i, n - i);
+  for (int64_t r = 0; r < rows; r++, x += row_step, y += row_step) {
+    int64_t i = 0;
+    for (; i + kW <= n; i += kW) fma(V::load(x + i) - m, av, bv).store(y + i);
+    if (i < n) fma(V::load_n(x + i, n - i) - m, av, bv).store_n(y + i, n - i);
+  }
 }
 
-// dx = a dy + b (x - mean) + c
+// dx = a dy + b (x - mean) + c, over runs as above
 template <class T>
-void norm_gradient(int64_t n, const T* x, const T* dy, T mean, T a, T b, T c, T* dx) {
+void norm_gradient(int64_t rows, int64_t n, int64_t row_step, const T* x, const T* dy, T mean, T a,
+                   T b, T c, T* dx) {
   using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
   const V m = V::set1(mean);
   const V av = V::set1(a);
   const V bv = V::set1(b);
   const V cv = V::set1(c);
-  int64_t i = 0;
-  for (; i + V::kWidth <= n; i += V::kWidth) {
-    fma(V::load(dy + i), av, fma(V::load(x + i) - m, bv, cv)).store(dx + i);
-  }
-  if (i < n) {
-    fma(V::load_n(dy + i, n - i), av, fma(V::load_n(x + i, n - i) - m, bv, cv))
-        .store_n(dx + i, n - i);
+  for (int64_t r = 0; r < rows; r++, x += row_step, dy += row_step, dx += row_step) {
+    int64_t i = 0;
+    for (; i + kW <= n; i += kW) {
+      fma(V::load(dy + i), av, fma(V::load(x + i) - m, bv, cv)).store(dx + i);
+    }
+    if (i == n) continue;
+    const V t = fma(V::load_n(x + i, n - i) - m, bv, cv);
+    fma(V::load_n(dy + i, n - i), av, t).store_n(dx + i, n - i);
   }
 }
 
-// ---- columns: x [rows][cols], rows ld apart ----
+// ---- channels side by side: x [rows][channels][s], rows ld apart ----
+//
+// For s == 1 lanes are channels. For a few elements per channel rows are walked in the order of
+// memory, each channel with its own vectors of sums: channel by channel, runs would be short, far
+// apart and, when the distance is a power of two, in one another's way in the cache.
+
+struct shifted_term {
+  static constexpr bool kUsesGradient = false;
+};
+struct gradient_term {
+  static constexpr bool kUsesGradient = true;
+};
 
 // Adds lanes of T to sums in double.
 template <class T>
@@ -167,68 +184,130 @@ LAMINAE_INLINE void column_sums(int64_t rows, int64_t cols, int64_t ld, const T*
   }
 }
 
-struct shifted_term {
-  static constexpr bool kUsesGradient = false;
-};
-struct gradient_term {
-  static constexpr bool kUsesGradient = true;
-};
+// `channels` <= kChannelStrip channels of s elements.
+constexpr int kChannelStrip = 16;
+template <class T, class Term>
+LAMINAE_INLINE void channel_sums_strip(int64_t rows, int64_t channels, int64_t s, int64_t ld,
+                                       const T* x, const T* dy, const T* shift, double* s1,
+                                       double* s2) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  V first[kChannelStrip], second[kChannelStrip];
+  for (int64_t j = 0; j < channels; j++) first[j] = second[j] = V::zero();
+  const int64_t rest = s % kW;
+  for (int64_t r = 0; r < rows; r++) {
+    for (int64_t j = 0; j < channels; j++) {
+      const T* p = x + r * ld + j * s;
+      const T* q = dy + r * ld + j * s;
+      const V m = V::set1(shift[j]);
+      V a = first[j], b = second[j];
+      int64_t i = 0;
+      for (; i + kW <= s; i += kW) {
+        const V d = V::load(p + i) - m;
+        const V t = Term::kUsesGradient ? V::load(q + i) : d;
+        a = a + t;
+        b = fma(t, d, b);
+      }
+      if (rest > 0) {
+        // Lanes behind the end have to add nothing: dy is 0 there, and so is x less a shift of 0.
+        V d = V::load_n(p + i, rest) - m;
+        V t = d;
+        if (Term::kUsesGradient) {
+          t = V::load_n(q + i, rest);
+        } else {
+          T lanes[kW];
+          d.store(lanes);
+          d = t = V::load_n(lanes, rest);
+        }
+        a = a + t;
+        b = fma(t, d, b);
+      }
+      first[j] = a;
+      second[j] = b;
+    }
+  }
+  for (int64_t j = 0; j < channels; j++) {
+    s1[j] += reduce_add_wide(first[j]);
+    s2[j] += reduce_add_wide(second[j]);
+  }
+}
 
-// s1[j] += sum of (x - pivot[j]), s2[j] += sum of (x - pivot[j])^2 over rows, which the caller
-// keeps to a hundred or so: they are added in T.
+template <class T, class Term>
+LAMINAE_INLINE void channel_sums(int64_t rows, int64_t channels, int64_t s, int64_t ld, const T* x,
+                                 const T* dy, const T* shift, double* s1, double* s2) {
+  if (s == 1) {
+    column_sums<T, Term>(rows, channels, ld, x, dy, shift, s1, s2);
+    return;
+  }
+  for (int64_t j = 0; j < channels; j += kChannelStrip) {
+    const int64_t m = channels - j < kChannelStrip ? channels - j : kChannelStrip;
+    channel_sums_strip<T, Term>(rows, m, s, ld, x + j * s, dy + j * s, shift + j, s1 + j, s2 + j);
+  }
+}
+
+// s1[j] += sum of (x - pivot[j]), s2[j] += sum of (x - pivot[j])^2 over channel j of all rows,
+// which the caller keeps to a few thousand elements a channel: they are added in T.
 template <class T>
-void column_shifted_sums(int64_t rows, int64_t cols, int64_t ld, const T* x, const T* pivot,
-                         double* s1, double* s2) {
-  column_sums<T, shifted_term>(rows, cols, ld, x, x, pivot, s1, s2);
+void channel_shifted_sums(int64_t rows, int64_t channels, int64_t s, int64_t ld, const T* x,
+                          const T* pivot, double* s1, double* s2) {
+  channel_sums<T, shifted_term>(rows, channels, s, ld, x, x, pivot, s1, s2);
 }
 
 // s1[j] += sum of dy, s2[j] += sum of dy (x - mean[j])
 template <class T>
-void column_gradient_sums(int64_t rows, int64_t cols, int64_t ld, const T* x, const T* dy,
-                          const T* mean, double* s1, double* s2) {
-  column_sums<T, gradient_term>(rows, cols, ld, x, dy, mean, s1, s2);
+void channel_gradient_sums(int64_t rows, int64_t channels, int64_t s, int64_t ld, const T* x,
+                           const T* dy, const T* mean, double* s1, double* s2) {
+  channel_sums<T, gradient_term>(rows, channels, s, ld, x, dy, mean, s1, s2);
 }
 
-// y[i][j] = (x[i][j] - mean[j]) a[j] + b[j]
+// y = (x - mean[j]) a[j] + b[j]
 template <class T>
-void column_affine(int64_t rows, int64_t cols, int64_t ld, const T* x, const T* mean, const T* a,
-                   const T* b, T* y) {
+void channel_affine(int64_t rows, int64_t channels, int64_t s, int64_t ld, const T* x,
+                    const T* mean, const T* a, const T* b, T* y) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
-  for (int64_t i = 0; i < rows; i++) {
-    const T* x_row = x + i * ld;
-    T* y_row = y + i * ld;
-    int64_t j = 0;
-    for (; j + kW <= cols; j += kW) {
-      fma(V::load(x_row + j) - V::load(mean + j), V::load(a + j), V::load(b + j)).store(y_row + j);
+  for (int64_t r = 0; r < rows; r++, x += ld, y += ld) {
+    if (s > 1) {
+      for (int64_t j = 0; j < channels; j++) {
+        shifted_affine(1, s, 0, x + j * s, mean[j], a[j], b[j], y + j * s);
+      }
+      continue;
     }
-    if (j == cols) continue;
-    const int64_t m = cols - j;
-    const V d = V::load_n(x_row + j, m) - V::load_n(mean + j, m);
-    fma(d, V::load_n(a + j, m), V::load_n(b + j, m)).store_n(y_row + j, m);
+    int64_t j = 0;
+    for (; j + kW <= channels; j += kW) {
+      fma(V::load(x + j) - V::load(mean + j), V::load(a + j), V::load(b + j)).store(y + j);
+    }
+    if (j == channels) continue;
+    const int64_t m = channels - j;
+    const V d = V::load_n(x + j, m) - V::load_n(mean + j, m);
+    fma(d, V::load_n(a + j, m), V::load_n(b + j, m)).store_n(y + j, m);
   }
 }
 
-// dx[i][j] = a[j] dy[i][j] + b[j] (x[i][j] - mean[j]) + c[j]
+// dx = a[j] dy + b[j] (x - mean[j]) + c[j]
 template <class T>
-void column_norm_gradient(int64_t rows, int64_t cols, int64_t ld, const T* x, const T* dy,
-                          const T* mean, const T* a, const T* b, const T* c, T* dx) {
+void channel_norm_gradient(int64_t rows, int64_t channels, int64_t s, int64_t ld, const T* x,
+                           const T* dy, const T* mean, const T* a, const T* b, const T* c, T* dx) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
-  for (int64_t i = 0; i < rows; i++) {
-    const T* x_row = x + i * ld;
-    const T* dy_row = dy + i * ld;
-    T* dx_row = dx + i * ld;
-    int64_t j = 0;
-    for (; j + kW <= cols; j += kW) {
-      const V d = V::load(x_row + j) - V::load(mean + j);
-      const V t = fma(d, V::load(b + j), V::load(c + j));
-      fma(V::load(dy_row + j), V::load(a + j), t).store(dx_row + j);
+  for (int64_t r = 0; r < rows; r++, x += ld, dy += ld, dx += ld) {
+    if (s > 1) {
+      for (int64_t j = 0; j < channels; j++) {
+        const int64_t at = j * s;
+        norm_gradient(1, s, 0, x + at, dy + at, mean[j], a[j], b[j], c[j], dx + at);
+      }
+      continue;
     }
-    if (j == cols) continue;
-    const int64_t m = cols - j;
-    const V d = V::load_n(x_row + j, m) - V::load_n(mean + j, m);
+    int64_t j = 0;
+    for (; j + kW <= channels; j += kW) {
+      const V d = V::load(x + j) - V::load(mean + j);
+      const V t = fma(d, V::load(b + j), V::load(c + j));
+      fma(V::load(dy + j), V::load(a + j), t).store(dx + j);
+    }
+    if (j == channels) continue;
+    const int64_t m = channels - j;
+    const V d = V::load_n(x + j, m) - V::load_n(mean + j, m);
     const V t = fma(d, V::load_n(b + j, m), V::load_n(c + j, m));
-    fma(V::load_n(dy_row + j, m), V::load_n(a + j, m), t).store_n(dx_row + j, m);
+    fma(V::load_n(dy + j, m), V::load_n(a + j, m), t).store_n(dx + j, m);
   }
 }

@@ -114,6 +114,7 @@ LAMINAE_INLINE Reals broadcast_lane(Reals a) {
 template <class T>
 struct Vec {
   static constexpr int kWidth = 16 / static_cast<int>(sizeof(T));
+  using Element = T;
   static constexpr bool kLaneFma = true;  // one shuffle, where a broadcast from memory takes two
   using Reals = typename Lanes<T>::Reals;
   using Ints = typename Lanes<T>::Ints;
@@ -242,11 +243,20 @@ LAMINAE_INLINE void store_bytes(Vec<T> a, uint8_t* p, int64_t n) {
     if (i < n) p[i] = static_cast<uint8_t>(static_cast<int>(a.v[i]));
   }
 }
+// All bytes in every lane, less those that are equal to code; then each lane looks at its own.
+// Needs the byte order of x86 and AArch64.
 template <class V>
 LAMINAE_INLINE typename V::Mask equal_bytes(const uint8_t* p, uint8_t code) {
-  typename V::Mask r{};
-  for (int i = 0; i < V::kWidth; i++) r.m[i] = p[i] == code ? -1 : 0;
-  return r;
+  using Int = typename Lanes<typename V::Element>::Int;
+  uint32_t bytes = 0;
+  memcpy(&bytes, p, V::kWidth);
+  bytes ^= code * 0x01010101u;
+  typename V::Ints all{}, own{};
+  for (int i = 0; i < V::kWidth; i++) {
+    all[i] = static_cast<Int>(bytes);
+    own[i] = static_cast<Int>(0xffu << (8 * i));
+  }
+  return {(all & own) == typename V::Ints{}};
 }
 
 template <class T>
@@ -316,6 +326,17 @@ LAMINAE_INLINE T reduce_min(Vec<T> a) {
   return r;
 }
 
+#if (defined(__clang__) || __GNUC__ >= 12) && !defined(LAMINAE_PLAIN_LANES)
+// Said outright: from the loops below compilers make one move per lane.
+LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
+  even.v = __builtin_shufflevector(a.v, b.v, 0, 2, 4, 6);
+  odd.v = __builtin_shufflevector(a.v, b.v, 1, 3, 5, 7);
+}
+LAMINAE_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& lo, Vec<float>& hi) {
+  lo.v = __builtin_shufflevector(a.v, b.v, 0, 4, 1, 5);
+  hi.v = __builtin_shufflevector(a.v, b.v, 2, 6, 3, 7);
+}
+#endif
 template <class T>
 LAMINAE_INLINE void deinterleave(Vec<T> a, Vec<T> b, Vec<T>& even, Vec<T>& odd) {
   constexpr int h = Vec<T>::kWidth / 2;

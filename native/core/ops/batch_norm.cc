@@ -8,11 +8,12 @@
 //
 // With k = 1 / sqrt(var + eps) and N = n s, backward is
 //   dbias = sum dy, dweight = k sum dy (x - mean)
-//   training:    dx = weight k (dy - dbias / N - (x - mean) k dweight / N), one pass to reduce and
-//   one to apply evaluation:  dx = weight k dy
+//   training:    dx = weight k (dy - dbias / N - (x - mean) k dweight / N), in two passes
+//   evaluation:  dx = weight k dy
 //
-// Layouts: channels of contiguous runs (s > 1) go through over_channels of ops/norm.h; for s == 1,
-// a matrix [n, c], lanes are channels, and threads share the columns.
+// Ways: large planes go channel by channel through over_channels of ops/norm.h; of small ones, and
+// of a matrix [n, c], where s == 1, each thread takes some channels side by side and walks rows in
+// the order of memory.
 #include "core/ops/norm.h"
 
 namespace laminae {
@@ -52,29 +53,37 @@ struct Channels {
   }
 };
 
-// ---- matrices: columns in lanes ----
+// ---- channels side by side ----
 
-constexpr int64_t kRowBlock = 1024;  // rows that share their pivots
-constexpr int64_t kRowRun = 128;     // rows that are added in T
+// Planes of fewer elements than this are walked in the order of memory, all channels together.
+constexpr int64_t kSmallPlane = 96;
+constexpr int64_t kBlockElements = 8192;  // of a channel, that share their pivot
+constexpr int64_t kRunElements = 2048;    // that are added in T, in lanes
 
-// Columns worth a thread: at least a cut unit, so that threads do not share cache lines.
-int64_t column_grain(int64_t rows) {
-  return std::max(kCutUnit, (kNormGrain + rows - 1) / std::max<int64_t>(1, rows));
+int64_t block_rows(int64_t elements, int64_t s) { return std::max<int64_t>(1, elements / s / 8); }
+
+// Channels worth a thread: at least as many elements as a cut unit, so that threads do not share
+// cache lines.
+int64_t channel_grain(const Shape& shape) {
+  const int64_t elements = std::max<int64_t>(1, shape.n * shape.s);
+  return std::max((kCutUnit + shape.s - 1) / shape.s, (kNormGrain + elements - 1) / elements);
 }
 
-// Arrays over a strip of columns.
+// Arrays over a strip of channels.
 template <class T>
 struct Strip {
+  int64_t channels;
   T *mean, *a, *b, *c;
   double *s1, *s2;
 
-  Strip(Scratch& scratch, int64_t cols)
-      : mean(scratch.get<T>(cols)),
-        a(scratch.get<T>(cols)),
-        b(scratch.get<T>(cols)),
-        c(scratch.get<T>(cols)),
-        s1(scratch.get<double>(cols)),
-        s2(scratch.get<double>(cols)) {}
+  Strip(Scratch& scratch, int64_t count)
+      : channels(count),
+        mean(scratch.get<T>(count)),
+        a(scratch.get<T>(count)),
+        b(scratch.get<T>(count)),
+        c(scratch.get<T>(count)),
+        s1(scratch.get<double>(count)),
+        s2(scratch.get<double>(count)) {}
 
   void set(int64_t j, const NormTerms<T>& t) {
     mean[j] = t.mean;
@@ -82,32 +91,39 @@ struct Strip {
     b[j] = t.b;
     c[j] = t.c;
   }
+  void clear_sums() {
+    std::fill_n(s1, channels, 0.0);
+    std::fill_n(s2, channels, 0.0);
+  }
 };
 
-// What typical_value of ops/norm.h is for a block, for every column.
+// moments[j] of the channels of a strip, which begin at x.
 template <class T>
-void typical_values(int64_t rows, int64_t cols, int64_t ld, const T* x, T* pivot) {
-  const T* row[5];
-  for (int64_t k = 0; k < 5; ++k) row[k] = x + (rows - 1) * k / 4 * ld;
-  for (int64_t j = 0; j < cols; ++j)
-    pivot[j] = median(row[0][j], row[1][j], row[2][j], row[3][j], row[4][j]);
-}
-
-template <class T>
-void column_moments(int64_t rows, int64_t cols, int64_t ld, const T* x, const Strip<T>& strip,
-                    Moments* moments) {
-  for (int64_t first = 0; first < rows; first += kRowBlock) {
-    const int64_t count = std::min(kRowBlock, rows - first);
-    const T* block = x + first * ld;
-    typical_values(count, cols, ld, block, strip.mean);
-    std::fill_n(strip.s1, cols, 0.0);
-    std::fill_n(strip.s2, cols, 0.0);
-    for (int64_t i = 0; i < count; i += kRowRun) {
-      kernels<T>().column_shifted_sums(std::min(kRowRun, count - i), cols, ld, block + i * ld,
-                                       strip.mean, strip.s1, strip.s2);
+void strip_moments(const Shape& shape, const T* x, Strip<T>& strip, Moments* moments) {
+  const int64_t ld = shape.c * shape.s;
+  const int64_t block = block_rows(kBlockElements, shape.s);
+  const int64_t run = block_rows(kRunElements, shape.s);
+  for (int64_t first = 0; first < shape.n; first += block) {
+    const int64_t rows = std::min(block, shape.n - first);
+    const T* own = x + first * ld;
+    // The pivots: see typical_value. The same five places in every channel.
+    const T* sample[5];
+    for (int64_t k = 0; k < 5; ++k) {
+      const int64_t i = (rows * shape.s - 1) * k / 4;
+      sample[k] = own + i / shape.s * ld + i % shape.s;
     }
-    for (int64_t j = 0; j < cols; ++j) {
-      moments[j].add(Moments::shifted(static_cast<double>(count),
+    for (int64_t j = 0; j < strip.channels; ++j) {
+      const int64_t at = j * shape.s;
+      strip.mean[j] =
+          median(sample[0][at], sample[1][at], sample[2][at], sample[3][at], sample[4][at]);
+    }
+    strip.clear_sums();
+    for (int64_t i = 0; i < rows; i += run) {
+      kernels<T>().channel_shifted_sums(std::min(run, rows - i), strip.channels, shape.s, ld,
+                                        own + i * ld, strip.mean, strip.s1, strip.s2);
+    }
+    for (int64_t j = 0; j < strip.channels; ++j) {
+      moments[j].add(Moments::shifted(static_cast<double>(rows * shape.s),
                                       static_cast<double>(strip.mean[j]), strip.s1[j],
                                       strip.s2[j]));
     }
@@ -120,54 +136,53 @@ void column_moments(int64_t rows, int64_t cols, int64_t ld, const T* x, const St
 template <class T, class Finish>
 void normalize_by_batch(const Shape& shape, const T* x, const Channels<T>& channels, T* y,
                         Finish&& finish) {
-  const int64_t n = shape.n, c = shape.c, s = shape.s;
-  if (s == 1) {
-    parallel_for(c, column_grain(n), [&](int64_t begin, int64_t end) {
+  if (shape.s < kSmallPlane) {
+    const int64_t ld = shape.c * shape.s;
+    parallel_for(shape.c, channel_grain(shape), [&](int64_t begin, int64_t end) {
       Scratch scratch;
-      const int64_t cols = end - begin;
-      Strip<T> strip(scratch, cols);
-      double* storage = scratch.get<double>(3 * cols);
+      Strip<T> strip(scratch, end - begin);
+      double* storage = scratch.get<double>(3 * strip.channels);
       Moments* moments = reinterpret_cast<Moments*>(storage);
-      for (int64_t j = 0; j < cols; ++j) new (moments + j) Moments();
-      column_moments(n, cols, c, x + begin, strip, moments);
-      for (int64_t j = 0; j < cols; ++j) {
+      for (int64_t j = 0; j < strip.channels; ++j) new (moments + j) Moments();
+      const int64_t at = begin * shape.s;
+      strip_moments(shape, x + at, strip, moments);
+      for (int64_t j = 0; j < strip.channels; ++j) {
         finish(begin + j, moments[j]);
         strip.set(j, channels.forward(begin + j));
       }
-      kernels<T>().column_affine(n, cols, c, x + begin, strip.mean, strip.a, strip.b, y + begin);
+      kernels<T>().channel_affine(shape.n, strip.channels, shape.s, ld, x + at, strip.mean, strip.a,
+                                  strip.b, y + at);
     });
     return;
   }
-  const NormLayout l(n, c, s);
+  const NormLayout l(shape.n, shape.c, shape.s);
   over_channels<Moments>(
       l, [&](int64_t, const NormBlock& b) { return block_moments(x, b, l.step()); }, finish,
       [&](int64_t j, const NormBlock& b) {
         const NormTerms<T> t = channels.forward(j);
-        for (int64_t i = b.at; i < b.at + b.rows * l.step(); i += l.step()) {
-          kernels<T>().shifted_affine(b.length, x + i, t.mean, t.a, t.b, y + i);
-        }
+        kernels<T>().shifted_affine(b.rows, b.length, l.step(), x + b.at, t.mean, t.a, t.b,
+                                    y + b.at);
       });
 }
 
 // The statistics are known.
 template <class T>
 void normalize(const Shape& shape, const T* x, const Channels<T>& channels, T* y) {
-  const int64_t n = shape.n, c = shape.c, s = shape.s;
-  if (s == 1) {
-    Scratch scratch;
-    Strip<T> strip(scratch, c);
-    for (int64_t j = 0; j < c; ++j) strip.set(j, channels.forward(j));
-    parallel_for(n, (kNormGrain + c - 1) / c, [&](int64_t begin, int64_t end) {
-      kernels<T>().column_affine(end - begin, c, c, x + begin * c, strip.mean, strip.a, strip.b,
-                                 y + begin * c);
+  const int64_t ld = shape.c * shape.s;
+  Scratch scratch;
+  Strip<T> strip(scratch, shape.c);
+  for (int64_t j = 0; j < shape.c; ++j) strip.set(j, channels.forward(j));
+  if (shape.n > 1 || shape.s == 1) {
+    parallel_for(shape.n, (kNormGrain + ld - 1) / ld, [&](int64_t begin, int64_t end) {
+      kernels<T>().channel_affine(end - begin, shape.c, shape.s, ld, x + begin * ld, strip.mean,
+                                  strip.a, strip.b, y + begin * ld);
     });
     return;
   }
-  parallel_for(n * c, (kNormGrain + s - 1) / s, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const NormTerms<T> t = channels.forward(i % c);
-      kernels<T>().shifted_affine(s, x + i * s, t.mean, t.a, t.b, y + i * s);
-    }
+  parallel_for(shape.c, channel_grain(shape), [&](int64_t begin, int64_t end) {
+    const int64_t at = begin * shape.s;
+    kernels<T>().channel_affine(1, end - begin, shape.s, ld, x + at, strip.mean + begin,
+                                strip.a + begin, strip.b + begin, y + at);
   });
 }
 
@@ -202,23 +217,32 @@ struct Gradients {
 };
 
 template <class T>
-void backward_columns(int64_t n, int64_t c, const T* x, const T* dy, const Gradients<T>& g, T* dx) {
-  parallel_for(c, column_grain(n), [&](int64_t begin, int64_t end) {
+void backward_side_by_side(const Shape& shape, const T* x, const T* dy, const Gradients<T>& g,
+                           T* dx) {
+  const int64_t ld = shape.c * shape.s;
+  const int64_t run = block_rows(kRunElements, shape.s);
+  parallel_for(shape.c, channel_grain(shape), [&](int64_t begin, int64_t end) {
     Scratch scratch;
-    const int64_t cols = end - begin;
-    Strip<T> strip(scratch, cols);
-    std::fill_n(strip.s1, cols, 0.0);
-    std::fill_n(strip.s2, cols, 0.0);
-    for (int64_t j = 0; j < cols; ++j) strip.mean[j] = g.mean_as_t(begin + j);
-    for (int64_t i = 0; i < n; i += kRowRun) {
-      kernels<T>().column_gradient_sums(std::min(kRowRun, n - i), cols, c, x + i * c + begin,
-                                        dy + i * c + begin, strip.mean, strip.s1, strip.s2);
+    Strip<T> strip(scratch, end - begin);
+    strip.clear_sums();
+    for (int64_t j = 0; j < strip.channels; ++j) strip.mean[j] = g.mean_as_t(begin + j);
+    const int64_t at = begin * shape.s;
+    for (int64_t i = 0; i < shape.n; i += run) {
+      kernels<T>().channel_gradient_sums(std::min(run, shape.n - i), strip.channels, shape.s, ld,
+                                         x + i * ld + at, dy + i * ld + at, strip.mean, strip.s1,
+                                         strip.s2);
     }
-    for (int64_t j = 0; j < cols; ++j)
+    for (int64_t j = 0; j < strip.channels; ++j)
       strip.set(j, g.finish(begin + j, {strip.s1[j], strip.s2[j]}));
     if (dx == nullptr) return;
-    kernels<T>().column_norm_gradient(n, cols, c, x + begin, dy + begin, strip.mean, strip.a,
-                                      strip.b, strip.c, dx + begin);
+    if (g.training) {
+      kernels<T>().channel_norm_gradient(shape.n, strip.channels, shape.s, ld, x + at, dy + at,
+                                         strip.mean, strip.a, strip.b, strip.c, dx + at);
+    } else {
+      // a dy, whatever x holds: b and c are 0.
+      kernels<T>().channel_affine(shape.n, strip.channels, shape.s, ld, dy + at, strip.b, strip.a,
+                                  strip.c, dx + at);
+    }
   });
 }
 
@@ -238,12 +262,13 @@ void backward_planes(const NormLayout& l, const T* x, const T* dy, const Gradien
       [&](int64_t j, const NormBlock& b) {
         if (dx == nullptr) return;
         const NormTerms<T>& t = terms[j];
+        if (g.training) {
+          kernels<T>().norm_gradient(b.rows, b.length, l.step(), x + b.at, dy + b.at, t.mean, t.a,
+                                     t.b, t.c, dx + b.at);
+          return;
+        }
         for (int64_t i = b.at; i < b.at + b.rows * l.step(); i += l.step()) {
-          if (g.training) {
-            kernels<T>().norm_gradient(b.length, x + i, dy + i, t.mean, t.a, t.b, t.c, dx + i);
-          } else {
-            kernels<T>().scale_add(b.length, t.a, dy + i, T{0}, dx + i);
-          }
+          kernels<T>().scale_add(b.length, t.a, dy + i, T{0}, dx + i);
         }
       });
 }
@@ -310,8 +335,8 @@ void run_batch_norm_backward(const batch_norm_backward_desc& d, Call& call) {
                          call.maybe_out<T>(Buf::dbias, d.c),
                          static_cast<double>(shape.n * shape.s),
                          d.training != 0};
-    if (shape.s == 1) {
-      backward_columns(shape.n, shape.c, x, dy, g, dx);
+    if (shape.s < kSmallPlane) {
+      backward_side_by_side(shape, x, dy, g, dx);
     } else {
       backward_planes(NormLayout(shape.n, shape.c, shape.s), x, dy, g, dx);
     }
