@@ -31,17 +31,6 @@ bool to_dtype(napi_typedarray_type type, DType* dtype) {
   }
 }
 
-size_t element_size(DType dtype) {
-  switch (dtype) {
-    case DType::kFloat64:
-      return 8;
-    case DType::kUint8:
-      return 1;
-    default:
-      return 4;
-  }
-}
-
 bool is_nullish(napi_env env, napi_value value) {
   napi_valuetype type = napi_undefined;
   napi_typeof(env, value, &type);
@@ -88,7 +77,7 @@ bool read_buffer(napi_env env, const OpInfo& op, size_t index, napi_value value,
   }
   const size_t first = static_cast<size_t>(start);
   buffer->length = static_cast<int64_t>(length - first);
-  buffer->data = static_cast<char*>(pointer) + first * element_size(buffer->dtype);
+  buffer->data = static_cast<char*>(pointer) + first * dtype_size(buffer->dtype);
   return true;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace laminae {
 
@@ -96,6 +97,11 @@ std::string buffer_name(const OpInfo& info, int index) {
 
 }  // namespace
 
+size_t dtype_size(DType dtype) {
+  static const size_t kSizes[] = {4, 8, 4, 1};
+  return kSizes[static_cast<int>(dtype)];
+}
+
 const char* dtype_name(DType dtype) {
   static const char* const kNames[] = {"float32", "float64", "int32", "uint8"};
   return kNames[static_cast<int>(dtype)];
@@ -115,6 +121,21 @@ void* Call::checked(int index, DType dtype, int64_t extent) const {
          " elements, got " + std::to_string(b.length));
   }
   return b.data;
+}
+
+void Call::require_apart(int positions, int written) const {
+  if (!has(positions) || !has(written)) return;
+  const auto extent = [this](int index) {
+    const Buffer& b = buffers_[index];
+    const auto begin = reinterpret_cast<uintptr_t>(b.data);
+    return std::make_pair(begin, begin + static_cast<uintptr_t>(b.length) * dtype_size(b.dtype));
+  };
+  const auto p = extent(positions);
+  const auto w = extent(written);
+  if (p.first < w.second && w.first < p.second) {
+    fail("buffers " + buffer_name(info_, positions) + " and " + buffer_name(info_, written) +
+         " must not overlap");
+  }
 }
 
 int checked_rank(int64_t rank) {

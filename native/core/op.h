@@ -38,6 +38,7 @@ struct DTypeOf<uint8_t> {
 };
 
 const char* dtype_name(DType dtype);
+size_t dtype_size(DType dtype);  // bytes of one element
 
 // Borrowed memory, valid for the length of one call. A missing optional buffer has data == nullptr
 // and length < 0.
@@ -82,6 +83,10 @@ class Call {
   T* maybe_out(int index, int64_t extent) const {
     return has(index) ? out<T>(index, extent) : nullptr;
   }
+
+  // For positions that are checked before anything is written: throws if they lie in what is
+  // written.
+  void require_apart(int positions, int written) const;
 
   [[noreturn]] void fail(const std::string& text) const;
   // Throws unless `ok`.

@@ -160,7 +160,14 @@ describe('in-place edits', () => {
 
   test('arithmetic twins', () => {
     const x = tensor([6, 8]);
-    expect(x.add_(2).sub_(tensor([1, 1])).mul_(2).div_(tensor([2])).toArray()).toEqual([7, 9]);
+    expect(
+      x
+        .add_(2)
+        .sub_(tensor([1, 1]))
+        .mul_(2)
+        .div_(tensor([2]))
+        .toArray(),
+    ).toEqual([7, 9]);
     expect(x.fill_(3).toArray()).toEqual([3, 3]);
     expect(x.copy_(tensor([1])).toArray()).toEqual([1, 1]);
     expect(x.zero_().toArray()).toEqual([0, 0]);

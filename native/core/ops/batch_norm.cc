@@ -335,7 +335,7 @@ void run_batch_norm_backward(const batch_norm_backward_desc& d, Call& call) {
                          call.maybe_out<T>(Buf::dbias, d.c),
                          static_cast<double>(shape.n * shape.s),
                          d.training != 0};
-    if (shape.s < kSmallPlane) {
+    if (shape.s > 0 && shape.s < kSmallPlane) {
       backward_side_by_side(shape, x, dy, g, dx);
     } else {
       backward_planes(NormLayout(shape.n, shape.c, shape.s), x, dy, g, dx);

@@ -98,6 +98,8 @@ void forward(const cross_entropy_desc& d, Call& call) {
   // Written if there are logits, else the input.
   const T* log_p = call.in<T>(B::log_p, total);
   const int32_t* target = call.in<int32_t>(B::target, samples);
+  if (logits != nullptr) call.require_apart(B::target, B::log_p);
+  call.require_apart(B::target, B::y);
   const T* weight = call.maybe_in<T>(B::weight, d.c);
   T* y = call.out<T>(B::y, d.reduction == kNone ? samples : 1);
   double* total_weight = call.out<double>(B::total_weight, 1);
@@ -160,6 +162,7 @@ void backward(const cross_entropy_backward_desc& d, Call& call) {
   const T* log_p = call.maybe_in<T>(B::log_p, total);
   call.require(!from_logits || call.has(B::log_p), "needs the log-probabilities");
   const int32_t* target = call.in<int32_t>(B::target, samples);
+  call.require_apart(B::target, B::dx);
   const T* weight = call.maybe_in<T>(B::weight, d.c);
   const double total_weight = *call.in<double>(B::total_weight, 1);
   const T* dy = call.in<T>(B::dy, d.reduction == kNone ? samples : 1);

@@ -32,9 +32,10 @@ void check_index(const Call& call, int32_t index, int64_t size) {
 }  // namespace
 
 void run_gather(const gather_desc& d, Call& call) {
-  const int64_t total = checked_product(d.shape, static_cast<int>(d.rank));
+  const int64_t total = checked_product(d.shape, d.rank);
   const int32_t* index =
       call.in<int32_t>(gather_buf::index, strided_extent(d.rank, d.shape, d.index_strides));
+  call.require_apart(gather_buf::index, gather_buf::y);
   dispatch_all(call.dtype(gather_buf::x), [&](auto tag) {
     using T = decltype(tag);
     T* y = call.out<T>(gather_buf::y, total);
@@ -56,9 +57,10 @@ void run_gather(const gather_desc& d, Call& call) {
 }
 
 void run_scatter(const scatter_desc& d, Call& call) {
-  const int64_t total = checked_product(d.shape, static_cast<int>(d.rank));
+  const int64_t total = checked_product(d.shape, d.rank);
   const int32_t* index =
       call.in<int32_t>(scatter_buf::index, strided_extent(d.rank, d.shape, d.index_strides));
+  call.require_apart(scatter_buf::index, scatter_buf::y);
   dispatch_all(call.dtype(scatter_buf::y), [&](auto tag) {
     using T = decltype(tag);
     const T* src = call.in<T>(scatter_buf::src, strided_extent(d.rank, d.shape, d.src_strides));

@@ -21,8 +21,8 @@ struct Places {
   explicit Places(const Desc& d)
       : outer(d.outer_rank, d.outer_shape, {d.outer_strides}),
         inner(d.inner_rank, d.inner_shape, {d.inner_strides}),
-        outer_count(checked_product(d.outer_shape, static_cast<int>(d.outer_rank))),
-        inner_count(checked_product(d.inner_shape, static_cast<int>(d.inner_rank))),
+        outer_count(checked_product(d.outer_shape, d.outer_rank)),
+        inner_count(checked_product(d.inner_shape, d.inner_rank)),
         // Behind the first element of a place, those of the outer and inner dimensions still
         // follow.
         reach(strided_extent(d.outer_rank, d.outer_shape, d.outer_strides) +
@@ -64,6 +64,7 @@ void each_outer(const Walk& outer, int64_t begin, int64_t end, Row&& row) {
 void run_index_read(const index_read_desc& d, Call& call) {
   const Places<index_read_desc> places(d);
   const double* offsets = call.in<double>(index_read_buf::offsets, d.count);
+  call.require_apart(index_read_buf::offsets, index_read_buf::y);
   dispatch_all(call.dtype(index_read_buf::x), [&](auto tag) {
     using T = decltype(tag);
     T* y = call.out<T>(index_read_buf::y, volume(places.outer_count, d.count, places.inner_count));
@@ -95,6 +96,7 @@ void run_index_read(const index_read_desc& d, Call& call) {
 void run_index_write(const index_write_desc& d, Call& call) {
   const Places<index_write_desc> places(d);
   const double* offsets = call.in<double>(index_write_buf::offsets, d.count);
+  call.require_apart(index_write_buf::offsets, index_write_buf::x);
   dispatch_all(call.dtype(index_write_buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* y =

@@ -25,6 +25,7 @@ void check_positions(const Call& call, const int32_t* index, int64_t count, int6
 void run_scatter_planes(const scatter_planes_desc& d, Call& call) {
   using Buf = scatter_planes_buf;
   const int64_t count = volume(d.planes, d.n);
+  call.require_apart(Buf::index, Buf::y);
   dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(Buf::x, count);
@@ -48,6 +49,7 @@ void run_scatter_planes(const scatter_planes_desc& d, Call& call) {
 void run_gather_planes(const gather_planes_desc& d, Call& call) {
   using Buf = gather_planes_buf;
   const int64_t count = volume(d.planes, d.n);
+  call.require_apart(Buf::index, Buf::y);
   dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(Buf::x, volume(d.planes, d.size));

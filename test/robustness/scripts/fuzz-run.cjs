@@ -28,13 +28,16 @@ const guardBytes = 64;
 const guardValue = 0xa5;
 const guarded = [];
 
-function guardedArray(ArrayType, length) {
-  const bytes = length * ArrayType.BYTES_PER_ELEMENT;
+/** Views of one memory, one for each of `types`. */
+function guardedArrays(types, length) {
+  const bytes = length * Math.max(...types.map((T) => T.BYTES_PER_ELEMENT));
   const all = new Uint8Array(bytes + 2 * guardBytes).fill(guardValue);
-  const array = new ArrayType(all.buffer, guardBytes, length);
-  for (let i = 0; i < length; i++) array[i] = below(7);
   guarded.push({ all, bytes });
-  return array;
+  return types.map((T) => {
+    const array = new T(all.buffer, guardBytes, length);
+    for (let i = 0; i < length; i++) array[i] = below(7);
+    return array;
+  });
 }
 
 function checkGuards(context) {
@@ -49,7 +52,9 @@ function checkGuards(context) {
 
 const dtypes = [Float32Array, Float64Array, Int32Array, Uint8Array];
 const lengths = [0, 1, 2, 5, 16, 77, 600, 4096, 4096, 4096];
-const typed = dtypes.map((T) => lengths.map((length) => guardedArray(T, length)));
+const typed = dtypes.map((T) => lengths.map((length) => guardedArrays([T], length)[0]));
+// Arrays of all types over one memory: what an op writes may change what it has checked.
+for (const length of lengths) guardedArrays(dtypes, length).forEach((array, i) => typed[i].push(array));
 
 function detached() {
   const array = new Float32Array(8);
