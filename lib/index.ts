@@ -32,6 +32,7 @@ export {
 export { keep, scope } from './tensor/scope';
 export { emptyCache, pooledBytes } from './tensor/storage';
 export { Generator, manualSeed, normal, rand, randLike, randn, randnLike, randperm } from './random';
+export { isExactConv, setExactConv } from './functional/conv-exact';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode';
 export { backward, type BackwardOptions, type GradientHook } from './autograd/engine';
 export { registerHook, retainGrad, type HookHandle } from './autograd/hooks';

@@ -23,6 +23,7 @@ const convFields = [
   'dilation:3',
   'algorithm',
 ] as const;
+const convSumFields = [...convFields, 'exact', 'packedReady'] as const;
 const poolFields = ['planes', 'in:3', 'out:3', 'kernel:3', 'stride:3', 'padding:3'] as const;
 const maxPoolFields = [...poolFields, 'dilation:3'] as const;
 const avgPoolFields = [...poolFields, 'countPadding', 'divisor'] as const;
@@ -140,8 +141,9 @@ export const opTable = {
     buffers: ['param', 'grad', 'v', 'mean', 'momentumBuffer'],
   },
   adagradStep: { fields: ['n', 'lr', 'eps', 'weightDecay', 'maximize'], buffers: ['param', 'grad', 'total'] },
-  conv: { fields: convFields, buffers: ['x', 'weight', 'bias', 'y'] },
-  convBackwardInput: { fields: convFields, buffers: ['dy', 'weight', 'bias', 'dx'] },
+  conv: { fields: convSumFields, buffers: ['x', 'weight', 'bias', 'y', 'packed'] },
+  convBackwardInput: { fields: convSumFields, buffers: ['dy', 'weight', 'bias', 'dx', 'packed'] },
+  convPackedSize: { fields: [...convFields, 'exact', 'backwardInput'], buffers: ['size'] },
   convBackwardWeight: { fields: convFields, buffers: ['x', 'dy', 'dw', 'db'] },
   maxPool: { fields: maxPoolFields, buffers: ['x', 'y', 'chosen'] },
   maxPoolBackward: { fields: maxPoolFields, buffers: ['dy', 'chosen', 'dx'] },
@@ -372,6 +374,12 @@ export function run<N extends OpName>(name: N, fields: OpFields<N>, buffers: OpB
     addon.run(entry.code, d0, d1, d2, d3);
     return;
   }
+  if (n === 5) {
+    const b4 = named[list[4]];
+    if (b4 !== null) slots[4] = b4.offset;
+    addon.run(entry.code, d0, d1, d2, d3, b4 === null ? null : b4.storage.data);
+    return;
+  }
   const rest: (TypedArray | null)[] = [d0, d1, d2, d3];
   for (let i = 4; i < n; i++) {
     const b = named[list[i]];
@@ -397,8 +405,16 @@ export function cpuInfo(): CpuInfo {
   return addon.cpuInfo();
 }
 
+let isaChanges = 0;
+
+/** How many times the instruction set was switched: what is laid out for one is of no use to another. */
+export function isaGeneration(): number {
+  return isaChanges;
+}
+
 /** Switches the kernels to another instruction set of this machine: for tests and benchmarks. */
 export function setIsa(isa: Isa): void {
+  isaChanges++;
   if (!addon.setIsa(isa)) {
     throw new ArgumentRangeError({
       op: 'setIsa',

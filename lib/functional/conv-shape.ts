@@ -5,6 +5,7 @@
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
 import { checkElementCount, formatShape, sizeOf, type Shape, type Size } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
+import { isExactConv } from './conv-exact';
 import { checkSameFloat } from './matmul';
 
 /** Number of spatial dimensions. */
@@ -54,6 +55,10 @@ export interface ConvDescriptor {
   readonly dilation: readonly number[];
   /** Always 0: the native side chooses. */
   readonly algorithm: number;
+  /** 1: only algorithms that round like a sum of products. */
+  readonly exact: number;
+  /** 1: the packed weights are those of an earlier call. */
+  readonly packedReady: number;
 }
 
 /** A checked call: the descriptor, and the shape of what it returns. */
@@ -320,6 +325,8 @@ export function planConv(
     ),
     dilation: three(dilation, 1),
     algorithm: 0,
+    exact: Number(isExactConv()),
+    packedReady: 0,
   };
   return { descriptor, outputShape };
 }
@@ -385,6 +392,8 @@ export function planConvTranspose(
     padding: three(padding, 0),
     dilation: three(dilation, 1),
     algorithm: 0,
+    exact: Number(isExactConv()),
+    packedReady: 0,
   };
   return { descriptor, outputShape };
 }

@@ -20,12 +20,15 @@ import {
   type ConvTransposeOptions,
   type SpatialRank,
 } from './conv-shape';
+import { packedWeights } from './conv-weights';
 import { reshape } from './views';
 
 export type { ConvOptions, ConvPadding, ConvTransposeOptions } from './conv-shape';
 
 function forward(d: ConvDescriptor, x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tensor {
-  run('conv', d, { x, weight, bias, y });
+  const use = packedWeights('conv', d, weight);
+  run('conv', use.ready ? { ...d, packedReady: 1 } : d, { x, weight, bias, y, packed: use.packed });
+  use.ready = use.packed !== null;
   return y;
 }
 
@@ -36,7 +39,15 @@ function backwardInput(
   bias: Tensor | null,
   dx: Tensor,
 ): Tensor {
-  run('convBackwardInput', d, { dy, weight, bias, dx });
+  const use = packedWeights('convBackwardInput', d, weight);
+  run('convBackwardInput', use.ready ? { ...d, packedReady: 1 } : d, {
+    dy,
+    weight,
+    bias,
+    dx,
+    packed: use.packed,
+  });
+  use.ready = use.packed !== null;
   return dx;
 }
 

@@ -19,12 +19,16 @@ struct ConvShape {
   int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
 };
 
-// A way to compute y of a TapSum from x, w and bias (nullptr: none).
+// A way to compute y of a TapSum from x, w and bias (nullptr: none). `pack` brings the weights into
+// the form that `run` reads, of packed_size(s) elements; it may be kept as long as they do not
+// change.
 template <class T>
 struct TapSumAlgorithm {
   const char* name;
   bool (*applies)(const TapSum& s);
-  void (*run)(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+  int64_t (*packed_size)(const TapSum& s);
+  void (*pack)(const TapSum& s, const T* w, T* packed);
+  void (*run)(const TapSum& s, const T* x, const T* packed, const T* bias, T* y);
 };
 
 // A way to compute the gradients of weight and bias (nullptr: not wanted) from x and dy.
@@ -48,12 +52,15 @@ constexpr int64_t kConvGrain = 500000;
 // last are not written.
 template <class T>
 void pack_tap_weights(const TapSum& s, const T* w, int64_t tile, T* packed);
+inline int64_t tap_weights_size(const TapSum& s, int64_t tile) {
+  return s.groups * ((s.rows + tile - 1) / tile) * tile * s.depth();
+}
 
 // ---- the algorithms, one file each ----
 
 // conv_gemm.cc
 template <class T>
-void tap_sum_gemm(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+TapSumAlgorithm<T> tap_sum_gemm();
 
 // conv_weight.cc
 template <class T>
@@ -61,9 +68,7 @@ void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T*
 
 // conv_lanes.cc
 template <class T>
-bool tap_sum_lanes_applies(const TapSum& s);
-template <class T>
-void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+TapSumAlgorithm<T> tap_sum_lanes();
 
 // conv_lanes_weight.cc
 template <class T>
@@ -73,7 +78,7 @@ void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T
 
 // conv_reference.cc
 template <class T>
-void tap_sum_reference(const TapSum& s, const T* x, const T* w, const T* bias, T* y);
+TapSumAlgorithm<T> tap_sum_reference();
 template <class T>
 void weight_gradient_reference(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 

@@ -35,6 +35,7 @@ struct TapSum {
   int64_t origin[3], every[3];
   int64_t kernel[3];  // w [groups, rows, channels, kernel], or [groups, channels, rows, kernel]
   bool transposed;    // if transposed
+  bool exact;         // only algorithms that round like a sum of products
 
   int64_t x_plane() const { return x_size[0] * x_size[1] * x_size[2]; }
   int64_t y_plane() const { return y_size[0] * y_size[1] * y_size[2]; }

@@ -42,14 +42,6 @@ conv_desc descriptor(const Case& c) {
   return d;
 }
 
-template <class Desc>
-Desc as(const conv_desc& d) {
-  Desc other{};
-  static_assert(sizeof(Desc) == sizeof(conv_desc), "the three ops share one descriptor");
-  std::memcpy(static_cast<void*>(&other), &d, sizeof(d));
-  return other;
-}
-
 int op_code(const std::string& name) {
   int count;
   const OpInfo* list = ops(&count);
@@ -108,19 +100,44 @@ int runs[3][8];
 enum Pass { kForward, kBackwardInput, kBackwardWeight };
 const char* const kPassNames[] = {"conv", "conv_backward_input", "conv_backward_weight"};
 
-// Runs one pass with one algorithm (0: the choice) into poisoned outputs and returns what it wrote.
+// A sum into poisoned y three times, which must give the same bits: with weights packed for the
+// call, into memory that is kept, and as found there.
+template <class T>
+std::vector<T> sums(const std::string& name, conv_desc d, const std::vector<Buffer>& operands,
+                    GuardedBuffer<T>& y) {
+  const Buffer missing{nullptr, -1, DTypeOf<T>::kValue};
+  const auto run_with = [&](const Buffer& packed) {
+    poison(y);
+    std::vector<Buffer> buffers = operands;
+    buffers.push_back(buffer(y));
+    buffers.push_back(packed);
+    run(name, d, buffers);
+    return copy_of(y);
+  };
+  const std::vector<T> plain = run_with(missing);
+  if (sizeof(T) == sizeof(float)) {
+    double size;
+    conv_desc asked = d;
+    asked.packed_ready = name == "conv" ? 0 : 1;  // the place of backward_input
+    run("conv_packed_size", asked, {{&size, 1, DType::kFloat64}});
+    GuardedBuffer<T> packed(static_cast<int64_t>(size), Touch::end);
+    poison(packed);
+    REQUIRE(run_with(buffer(packed)) == plain);
+    d.packed_ready = 1;
+    REQUIRE(run_with(buffer(packed)) == plain);
+  }
+  return plain;
+}
+
+// Runs one pass with one algorithm (0: the choice among the exact ones) into poisoned outputs and
+// returns what it wrote.
 template <class T>
 std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t) {
   d.algorithm = algorithm;
-  if (pass == kForward) {
-    poison(t.y);
-    run("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y)});
-    return copy_of(t.y);
-  }
+  d.exact = 1;
+  if (pass == kForward) return sums("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b)}, t.y);
   if (pass == kBackwardInput) {
-    poison(t.dx);
-    run("conv_backward_input", d, {buffer(t.dy), buffer(t.w), buffer(t.b), buffer(t.dx)});
-    return copy_of(t.dx);
+    return sums("conv_backward_input", d, {buffer(t.dy), buffer(t.w), buffer(t.b)}, t.dx);
   }
   poison(t.dw);
   poison(t.db);
@@ -287,7 +304,12 @@ TEST_CASE("convolution: refuses what would leave its buffers") {
   auto attempt = [&](void (*change)(conv_desc&)) {
     conv_desc d = descriptor(good);
     change(d);
-    return [d, &t] { run("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y)}); };
+    return [d, &t] {
+      float packed[1];  // too small
+      const Buffer kept = d.packed_ready != 0 ? Buffer{packed, 1, DType::kFloat32}
+                                              : Buffer{nullptr, -1, DType::kFloat32};
+      run("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y), kept});
+    };
   };
   CHECK_NOTHROW(attempt([](conv_desc&) {})());
   CHECK_THROWS_AS(attempt([](conv_desc& d) { d.n = 2; })(), OpError);
@@ -302,4 +324,5 @@ TEST_CASE("convolution: refuses what would leave its buffers") {
   CHECK_THROWS_AS(attempt([](conv_desc& d) { d.c_in = int64_t{1} << 52; })(), OpError);
   CHECK_THROWS_AS(attempt([](conv_desc& d) { d.algorithm = 99; })(), OpError);
   CHECK_THROWS_AS(attempt([](conv_desc& d) { d.algorithm = -1; })(), OpError);
+  CHECK_THROWS_AS(attempt([](conv_desc& d) { d.packed_ready = 1; })(), OpError);
 }

@@ -11,6 +11,7 @@
 
 #include "core/op.h"
 #include "core/parallel.h"
+#include "core/scratch.h"
 
 namespace laminae {
 
@@ -71,13 +72,14 @@ const Algorithm& choose(const Algorithm* list, int count, const Shape& s, int64_
   return list[i];
 }
 
-TapSum forward_sum(const ConvShape& s) {
+TapSum forward_sum(const ConvShape& s, bool exact) {
   TapSum t;
   t.n = s.n;
   t.groups = s.groups;
   t.channels = s.channels_in();
   t.rows = s.channels_out();
   t.transposed = false;
+  t.exact = exact;
   for (int d = 0; d < 3; ++d) {
     t.x_size[d] = s.in[d];
     t.y_size[d] = t.grid[d] = s.out[d];
@@ -91,13 +93,14 @@ TapSum forward_sum(const ConvShape& s) {
 }
 
 // Positions of dx congruent to `parity` modulo the stride.
-TapSum backward_sum(const ConvShape& s, const int64_t (&parity)[3]) {
+TapSum backward_sum(const ConvShape& s, const int64_t (&parity)[3], bool exact) {
   TapSum t;
   t.n = s.n;
   t.groups = s.groups;
   t.channels = s.channels_out();
   t.rows = s.channels_in();
   t.transposed = true;
+  t.exact = exact;
   for (int d = 0; d < 3; ++d) {
     t.x_size[d] = s.out[d];
     t.y_size[d] = s.in[d];
@@ -142,13 +145,85 @@ void join_plain_dimensions(TapSum& t) {
   }
 }
 
+// fn(sum) for the one sum of a forward pass.
+struct EachForward {
+  template <class F>
+  void operator()(const ConvShape& s, bool exact, F&& fn) const {
+    TapSum t = forward_sum(s, exact);
+    join_plain_dimensions(t);
+    fn(t);
+  }
+};
+
+// fn(sum) for the parity classes of an input gradient.
+struct EachBackward {
+  template <class F>
+  void operator()(const ConvShape& s, bool exact, F&& fn) const {
+    int64_t parity[3];
+    for (parity[0] = 0; parity[0] < std::min(s.stride[0], s.in[0]); ++parity[0]) {
+      for (parity[1] = 0; parity[1] < std::min(s.stride[1], s.in[1]); ++parity[1]) {
+        for (parity[2] = 0; parity[2] < std::min(s.stride[2], s.in[2]); ++parity[2]) {
+          TapSum t = backward_sum(s, parity, exact);
+          join_plain_dimensions(t);
+          fn(t);
+        }
+      }
+    }
+  }
+};
+
+// Weights in the form that the algorithms chosen for some sums read, one after the other: in memory
+// that the caller keeps between calls, or else in scratch memory.
 template <class T>
-void run_tap_sum(TapSum t, int64_t forced, const Call& call, const T* x, const T* w, const T* bias,
-                 T* y) {
-  join_plain_dimensions(t);
+class PackedWeights {
+ public:
+  PackedWeights(T* kept, bool ready) : kept_(kept), ready_(ready) {}
+
+  const T* get(const TapSumAlgorithm<T>& algorithm, const TapSum& s, const T* w, Scratch& scratch) {
+    const int64_t size = algorithm.packed_size(s);
+    T* packed = kept_ == nullptr ? scratch.get<T>(size) : kept_ + used_;
+    used_ += size;
+    if (!ready_) algorithm.pack(s, w, packed);
+    return packed;
+  }
+
+ private:
+  T* kept_;
+  bool ready_;
+  int64_t used_ = 0;
+};
+
+template <class T>
+const TapSumAlgorithm<T>& algorithm_for(const TapSum& s, int64_t forced, const Call& call) {
   int count;
   const TapSumAlgorithm<T>* list = tap_sum_algorithms<T>(&count);
-  choose(list, count, t, forced, call).run(t, x, w, bias, y);
+  return choose(list, count, s, forced, call);
+}
+
+// Elements of the packed weights of all sums that `each_sum` visits.
+template <class T, class Each>
+int64_t packed_size(const ConvShape& s, bool exact, int64_t forced, const Call& call, Each each) {
+  int64_t size = 0;
+  each(s, exact,
+       [&](const TapSum& t) { size += algorithm_for<T>(t, forced, call).packed_size(t); });
+  return size;
+}
+
+// What conv and conv_backward_input share: checks of the packed weights, then all sums.
+template <class T, class Desc, class Each>
+void run_sums(const Desc& d, const ConvShape& s, Call& call, int packed_buffer, Each each,
+              const T* x, const T* w, const T* bias, T* y) {
+  const bool exact = d.exact != 0;
+  T* kept = nullptr;
+  if (call.has(packed_buffer)) {
+    kept = call.out<T>(packed_buffer, packed_size<T>(s, exact, d.algorithm, call, each));
+  }
+  PackedWeights<T> weights(kept, kept != nullptr && d.packed_ready != 0);
+  each(s, exact, [&](const TapSum& t) {
+    const TapSumAlgorithm<T>& algorithm = algorithm_for<T>(t, d.algorithm, call);
+    Scratch scratch;
+    algorithm.run(t, x, weights.get(algorithm, t, w, scratch), bias, y);
+  });
 }
 
 }  // namespace
@@ -163,11 +238,11 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
       // batch 64, 3x3 64->64 @7 1.2 against 2.8, 32->32 @14 1.4 against 3.9, 128->128 @4 1.4
       // against 3.1: taps outside small maps are left out. A 1x1 256->256 @4 loses, 1.35 against
       // 0.78.
-      {"lanes", tap_sum_lanes_applies<T>, tap_sum_lanes<T>},
+      tap_sum_lanes<T>(),
       // Everything else: 60-70 % of the peak for 64 and more channels. Few output channels share a
       // packed panel badly.
-      {"gemm", always<TapSum>, tap_sum_gemm<T>},
-      {"reference", always<TapSum>, tap_sum_reference<T>},
+      tap_sum_gemm<T>(),
+      tap_sum_reference<T>(),
   };
   *count = sizeof(kList) / sizeof(kList[0]);
   return kList;
@@ -200,7 +275,8 @@ void run_conv(const conv_desc& d, Call& call) {
     const T* w = call.in<T>(conv_buf::weight, weight_size(s));
     const T* bias = call.maybe_in<T>(conv_buf::bias, s.c_out);
     T* y = call.out<T>(conv_buf::y, output_size(s));
-    if (s.n > 0) run_tap_sum(forward_sum(s), d.algorithm, call, x, w, bias, y);
+    if (s.n == 0) return;
+    run_sums(d, s, call, conv_buf::packed, EachForward(), x, w, bias, y);
   });
 }
 
@@ -213,15 +289,17 @@ void run_conv_backward_input(const conv_backward_input_desc& d, Call& call) {
     const T* bias = call.maybe_in<T>(conv_backward_input_buf::bias, s.c_in);
     T* dx = call.out<T>(conv_backward_input_buf::dx, input_size(s));
     if (s.n == 0) return;
-    int64_t parity[3];
-    for (parity[0] = 0; parity[0] < std::min(s.stride[0], s.in[0]); ++parity[0]) {
-      for (parity[1] = 0; parity[1] < std::min(s.stride[1], s.in[1]); ++parity[1]) {
-        for (parity[2] = 0; parity[2] < std::min(s.stride[2], s.in[2]); ++parity[2]) {
-          run_tap_sum(backward_sum(s, parity), d.algorithm, call, dy, w, bias, dx);
-        }
-      }
-    }
+    run_sums(d, s, call, conv_backward_input_buf::packed, EachBackward(), dy, w, bias, dx);
   });
+}
+
+void run_conv_packed_size(const conv_packed_size_desc& d, Call& call) {
+  const ConvShape s = shape_of(d, call);
+  const bool exact = d.exact != 0;
+  const int64_t size = d.backward_input != 0
+                           ? packed_size<float>(s, exact, d.algorithm, call, EachBackward())
+                           : packed_size<float>(s, exact, d.algorithm, call, EachForward());
+  *call.out<double>(conv_packed_size_buf::size, 1) = s.n == 0 ? 0.0 : static_cast<double>(size);
 }
 
 void run_conv_backward_weight(const conv_backward_weight_desc& d, Call& call) {

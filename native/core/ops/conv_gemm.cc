@@ -119,20 +119,31 @@ class Panel {
   int64_t count_ = 0;
 };
 
-}  // namespace
+bool applies(const TapSum&) { return true; }
 
 template <class T>
-void tap_sum_gemm(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
-  const KernelTable<T>& kernel = kernels<T>();
-  const int64_t nr = kernel.gemm_nr;
+int64_t tile_of(const TapSum& s) {
+  return balanced_tile(s.rows, kernels<T>().gemm_mr);
+}
+
+template <class T>
+int64_t packed_size(const TapSum& s) {
+  return tap_weights_size(s, tile_of<T>(s));
+}
+
+template <class T>
+void pack(const TapSum& s, const T* w, T* packed) {
+  pack_tap_weights(s, w, tile_of<T>(s), packed);
+}
+
+template <class T>
+void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
+  const int64_t nr = kernels<T>().gemm_nr;
   const int64_t depth = s.depth();
-  const int64_t tile = balanced_tile(s.rows, kernel.gemm_mr);
+  const int64_t tile = tile_of<T>(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t columns = s.n * s.grid_plane();
   const int64_t panels = (columns + nr - 1) / nr;
-  Scratch scratch;
-  T* weights = scratch.get<T>(s.groups * tiles * tile * depth);
-  pack_tap_weights(s, w, tile, weights);
 
   // Multiplies one panel of one group with row tiles [first, last).
   auto multiply = [&](const Panel& panel, const T* packed, int64_t group, int64_t first,
@@ -186,8 +197,14 @@ void tap_sum_gemm(const TapSum& s, const T* x, const T* w, const T* bias, T* y) 
   }
 }
 
-template void tap_sum_gemm<float>(const TapSum&, const float*, const float*, const float*, float*);
-template void tap_sum_gemm<double>(const TapSum&, const double*, const double*, const double*,
-                                   double*);
+}  // namespace
+
+template <class T>
+TapSumAlgorithm<T> tap_sum_gemm() {
+  return {"gemm", applies, packed_size<T>, pack<T>, run<T>};
+}
+
+template TapSumAlgorithm<float> tap_sum_gemm();
+template TapSumAlgorithm<double> tap_sum_gemm();
 
 }  // namespace laminae

@@ -196,10 +196,8 @@ void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t bloc
   }
 }
 
-}  // namespace
-
 template <class T>
-bool tap_sum_lanes_applies(const TapSum& s) {
+bool applies(const TapSum& s) {
   const int64_t width = kernels<T>().vec_width;
   if (!s.dense() || s.n < width) return false;
   // A pointwise sum reads each element for few rows only: its transposition would not pay.
@@ -210,18 +208,31 @@ bool tap_sum_lanes_applies(const TapSum& s) {
 }
 
 template <class T>
-void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
+int64_t tile_of(const TapSum& s) {
+  return balanced_tile(s.rows, kernels<T>().lanes_rows);
+}
+
+template <class T>
+int64_t packed_size(const TapSum& s) {
+  return tap_weights_size(s, tile_of<T>(s));
+}
+
+template <class T>
+void pack(const TapSum& s, const T* w, T* packed) {
+  pack_tap_weights(s, w, tile_of<T>(s), packed);
+}
+
+template <class T>
+void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t width = kernel.vec_width;
-  const int64_t tile = balanced_tile(s.rows, kernel.lanes_rows);
+  const int64_t tile = tile_of<T>(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t image_groups = (s.n + width - 1) / width;
   const int64_t lines = s.grid[0] * s.grid[1];
   const int64_t block =
       std::min(lines, std::max<int64_t>(1, kBufferElements / (tile * s.grid[2] * width)));
   Scratch scratch;
-  T* weights = scratch.get<T>(s.groups * tiles * tile * s.depth());
-  pack_tap_weights(s, w, tile, weights);
   const Columns columns = strip_columns(s);
   LineTile* line_tiles = scratch.get<LineTile>(s.grid[2]);
   const int64_t tile_count = cut_line(s, kernel.lanes_pixels, tile, line_tiles);
@@ -255,10 +266,14 @@ void tap_sum_lanes(const TapSum& s, const T* x, const T* w, const T* bias, T* y)
   });
 }
 
-template bool tap_sum_lanes_applies<float>(const TapSum&);
-template bool tap_sum_lanes_applies<double>(const TapSum&);
-template void tap_sum_lanes<float>(const TapSum&, const float*, const float*, const float*, float*);
-template void tap_sum_lanes<double>(const TapSum&, const double*, const double*, const double*,
-                                    double*);
+}  // namespace
+
+template <class T>
+TapSumAlgorithm<T> tap_sum_lanes() {
+  return {"lanes", applies<T>, packed_size<T>, pack<T>, run<T>};
+}
+
+template TapSumAlgorithm<float> tap_sum_lanes();
+template TapSumAlgorithm<double> tap_sum_lanes();
 
 }  // namespace laminae

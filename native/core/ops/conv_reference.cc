@@ -1,5 +1,7 @@
 // Convolution by its formula, one output after the other, summed in double: what every other
 // algorithm is compared with.
+#include <algorithm>
+
 #include "core/conv.h"
 #include "core/parallel.h"
 
@@ -68,10 +70,18 @@ double weight_gradient(const ConvShape& s, const T* x, const T* dy, int64_t oc, 
   return sum;
 }
 
-}  // namespace
+bool applies(const TapSum&) { return true; }
+
+// The weights as they are.
+int64_t weight_size(const TapSum& s) { return s.groups * s.rows * s.channels * s.kernel_size(); }
 
 template <class T>
-void tap_sum_reference(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
+void copy_weights(const TapSum& s, const T* w, T* packed) {
+  std::copy(w, w + weight_size(s), packed);
+}
+
+template <class T>
+void sum_all(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
   const int64_t channels = s.groups * s.channels;
   const int64_t rows = s.groups * s.rows;
   parallel_for(s.n * rows, 1, [&](int64_t begin, int64_t end) {
@@ -106,6 +116,13 @@ void tap_sum_reference(const TapSum& s, const T* x, const T* w, const T* bias, T
   });
 }
 
+}  // namespace
+
+template <class T>
+TapSumAlgorithm<T> tap_sum_reference() {
+  return {"reference", applies, weight_size, copy_weights<T>, sum_all<T>};
+}
+
 template <class T>
 void weight_gradient_reference(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   parallel_for(s.c_out, 1, [&](int64_t begin, int64_t end) {
@@ -127,10 +144,8 @@ void weight_gradient_reference(const ConvShape& s, const T* x, const T* dy, T* d
   });
 }
 
-template void tap_sum_reference<float>(const TapSum&, const float*, const float*, const float*,
-                                       float*);
-template void tap_sum_reference<double>(const TapSum&, const double*, const double*, const double*,
-                                        double*);
+template TapSumAlgorithm<float> tap_sum_reference();
+template TapSumAlgorithm<double> tap_sum_reference();
 template void weight_gradient_reference<float>(const ConvShape&, const float*, const float*, float*,
                                                float*);
 template void weight_gradient_reference<double>(const ConvShape&, const double*, const double*,

@@ -1,0 +1,33 @@
+/** How convolutions may round. */
+import { ArgumentTypeError, describe } from '../errors';
+
+let exact = process.env.LAMINAE_EXACT_CONV === '1';
+
+/**
+ * Whether convolutions keep to algorithms that round like a plain sum of products. Otherwise 3x3 convolutions of stride
+ * 1 with many channels may use Winograd's F(4x4, 3x3) in float32: up to four times fewer multiplications, an error of
+ * about 1e-6 of the output's root mean square (5e-6 at most was seen, 3e-5 is tested), integers that are not exact, and a
+ * NaN or infinity that spreads over the 4x4 outputs of a tile. Default `false`, or `LAMINAE_EXACT_CONV=1`.
+ *
+ * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015 (arXiv:1509.09308).
+ * @throws ArgumentTypeError unless `value` is a boolean
+ *
+ * @example
+ * setExactConv(true);
+ */
+export function setExactConv(value: boolean): void {
+  if (typeof value !== 'boolean') {
+    throw new ArgumentTypeError({
+      op: 'setExactConv',
+      argument: 'value',
+      expected: 'must be a boolean',
+      received: describe(value),
+    });
+  }
+  exact = value;
+}
+
+/** Whether {@link setExactConv} is on. */
+export function isExactConv(): boolean {
+  return exact;
+}
