@@ -292,7 +292,7 @@ TEST_CASE("convolution: an empty batch has zero gradients") {
   poison(t.dw);
   poison(t.db);
   run("conv", d, {buffer(t.x), buffer(t.w), Buffer{}, buffer(t.y), Buffer{}});
-  run("conv_backward_input", d, {buffer(t.dy), buffer(t.w), Buffer{}, buffer(t.dx)});
+  run("conv_backward_input", d, {buffer(t.dy), buffer(t.w), Buffer{}, buffer(t.dx), Buffer{}});
   run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), buffer(t.dw), buffer(t.db)});
   CHECK(std::all_of(t.dw.data(), t.dw.data() + t.dw.size(), [](double v) { return v == 0.0; }));
   CHECK(std::all_of(t.db.data(), t.db.data() + t.db.size(), [](double v) { return v == 0.0; }));
