@@ -66,6 +66,10 @@ TapSumAlgorithm<T> tap_sum_gemm();
 template <class T>
 void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 
+// conv_winograd.cc
+template <class T>
+TapSumAlgorithm<T> tap_sum_winograd();
+
 // conv_lanes.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_lanes();

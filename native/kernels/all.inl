@@ -17,5 +17,6 @@
 #include "kernels/softmax.inl"
 #include "kernels/tap_sum.inl"
 #include "kernels/unary.inl"
+#include "kernels/winograd.inl"
 
 #include "kernels/table.inl"

@@ -260,7 +260,14 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
     };
     for (const Case& c : chosen) check_case<float>(descriptor(c), Touch::end, random);
     for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
-      for (int i = 0; i + 1 < algorithm_count<float>(pass); ++i) CHECK(runs[pass][i] >= 9);
+      int count;
+      const TapSumAlgorithm<float>* sums = tap_sum_algorithms<float>(&count);
+      for (int i = 0; i + 1 < algorithm_count<float>(pass); ++i) {
+        // Not exact: conv_winograd_test.cc.
+        const bool winograd =
+            pass != kBackwardWeight && i > 0 && std::string(sums[i - 1].name) == "winograd";
+        if (!winograd) CHECK(runs[pass][i] >= 9);
+      }
     }
   }
   REQUIRE(set_active_isa(active));

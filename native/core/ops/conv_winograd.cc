@@ -1,0 +1,298 @@
+// A TapSum of 3x3 taps at stride 1 by Winograd's F(4x4, 3x3): four times fewer multiplications, an
+// error of about 1e-6 of the output's root mean square (kernels/winograd.inl).
+//
+//   1. input     rows of the maps, transposed to channels in lanes and with zeros around them,
+//                -> V [36 frequencies][channel blocks][tiles][width]
+//   2. product   for each frequency M = V U, [tiles, channels] [channels, rows] -> M [36][row
+//                blocks][tiles][width]
+//   3. output    -> 4x4 pixels a tile, transposed back into y
+//
+// Tiles are taken in blocks whose V and M stay in L2 for few channels; for many, one pass over all
+// of U per block is what counts, so blocks are larger. Blocks run side by side when there are
+// enough of them, else the phases of one block are split over channels or frequencies. Neither
+// shows in the bits.
+//
+// A NaN or infinity of x reaches all 16 outputs of every tile that reads it.
+#include <algorithm>
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/kernels.h"
+#include "core/parallel.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+namespace {
+
+constexpr int64_t kFrequencies = 36;
+constexpr int64_t kTile = 4;  // outputs of a tile in each direction
+
+// Below these, transforming costs more than it saves. Weights may have to be transformed in every
+// call, which pays from about 12 tiles on.
+constexpr int64_t kMinChannels = 32;
+constexpr int64_t kMinTiles = 12;
+
+constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
+constexpr int64_t kMinBlockTiles = 56;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Sizes that all phases share.
+struct Plan {
+  int64_t width, nr;
+  int64_t channel_blocks;  // vectors of channels
+  int64_t panels;          // of nr rows
+  int64_t tile_rows, tile_cols;
+  int64_t u_step;  // distance of frequencies in U
+
+  template <class T>
+  static Plan of(const TapSum& s) {
+    const KernelTable<T>& kernel = kernels<T>();
+    Plan p;
+    p.width = kernel.vec_width;
+    p.nr = kernel.gemm_nr;
+    p.channel_blocks = ceil_div(s.channels, p.width);
+    p.panels = ceil_div(s.rows, p.nr);
+    p.tile_rows = ceil_div(s.grid[1], kTile);
+    p.tile_cols = ceil_div(s.grid[2], kTile);
+    // One cache line more: frequencies at a distance of whole pages would share L1 sets.
+    p.u_step = p.panels * p.panel_size() + 16;
+    return p;
+  }
+
+  int64_t panel_size() const { return channel_blocks * width * nr; }
+  int64_t row_blocks() const { return panels * (nr / width); }
+};
+
+template <class T>
+bool applies(const TapSum& s) {
+  if (sizeof(T) != sizeof(float) || s.exact || !s.dense()) return false;
+  if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
+    return false;
+  for (int d = 1; d < 3; ++d) {
+    if (s.stride[d] != 1 || s.taps[d].count != 3) return false;
+    if (s.taps[d].step != 1 && s.taps[d].step != -1) return false;
+  }
+  if (s.channels < kMinChannels || s.rows < kMinChannels) return false;
+  const int64_t tiles = ceil_div(s.grid[1], kTile) * ceil_div(s.grid[2], kTile);
+  // At least twice fewer multiplications in spite of tiles that hang over.
+  return s.n * tiles >= kMinTiles && 9 * s.grid_plane() >= 2 * kFrequencies * tiles;
+}
+
+template <class T>
+int64_t packed_size(const TapSum& s) {
+  return s.groups * kFrequencies * Plan::of<T>(s).u_step;
+}
+
+// U [groups][36][panels][channels][nr]
+template <class T>
+void pack(const TapSum& s, const T* w, T* packed) {
+  const Plan p = Plan::of<T>(s);
+  // Taps by where they read, which goes backwards in an input gradient.
+  int64_t tap[9];
+  for (int64_t i = 0; i < 9; ++i) {
+    const int64_t r = s.taps[1].step > 0 ? i / 3 : 2 - i / 3;
+    const int64_t c = s.taps[2].step > 0 ? i % 3 : 2 - i % 3;
+    tap[i] = 3 * r + c;
+  }
+  Scratch scratch;
+  T* spatial = scratch.get<T>(tap_weights_size(s, p.nr));
+  if (s.rows % p.nr != 0) std::fill(spatial, spatial + tap_weights_size(s, p.nr), T{0});
+  pack_tap_weights(s, w, p.nr, spatial);
+  const int64_t padding = p.panel_size() - s.channels * p.nr;
+  // Some channels at a time: 36 streams are written.
+  constexpr int64_t kChannels = 16;
+  const int64_t chunks = ceil_div(s.channels, kChannels);
+  const int64_t work = kFrequencies * kChannels * p.nr;
+  parallel_for(s.groups * p.panels * chunks, ceil_div(kConvGrain / 8, work),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t panel = i / chunks;  // of all groups
+                   const int64_t first = i % chunks * kChannels;
+                   const int64_t count = std::min(kChannels, s.channels - first);
+                   T* u = packed + panel / p.panels * kFrequencies * p.u_step +
+                          panel % p.panels * p.panel_size() + first * p.nr;
+                   kernels<T>().winograd_weights(
+                       count, spatial + (panel * s.channels + first) * 9 * p.nr, tap, u, p.u_step);
+                   if (first + count < s.channels || padding == 0) continue;
+                   for (int64_t f = 0; f < kFrequencies; ++f) {
+                     T* rest = u + f * p.u_step + count * p.nr;
+                     std::fill(rest, rest + padding, T{0});
+                   }
+                 }
+               });
+}
+
+// Rows of tiles [first, last) of one group, counted through the images.
+template <class T>
+class Block {
+ public:
+  Block(const TapSum& s, const Plan& p, int64_t first, int64_t last, const T* x, const T* u,
+        const T* bias, T* y)
+      : s_(s),
+        p_(p),
+        first_(first),
+        last_(last),
+        x_(x),
+        u_(u),
+        bias_(bias),
+        y_(y),
+        tiles_((last - first) * p.tile_cols),
+        v_step_(p.channel_blocks * tiles_ * p.width + 16),
+        m_step_(p.row_blocks() * tiles_ * p.width + 16) {}
+
+  void run() {
+    Scratch scratch;
+    v_ = scratch.get<T>(kFrequencies * v_step_);
+    m_ = scratch.get<T>(kFrequencies * m_step_);
+    parallel_for(p_.channel_blocks, grain_of(kFrequencies * 10 * tiles_ * p_.width),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t b = begin; b < end; ++b) transform_input(b);
+                 });
+    parallel_for(kFrequencies * p_.panels, grain_of(p_.panel_size() * tiles_),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
+                 });
+    parallel_for(p_.row_blocks(), grain_of(kFrequencies * 10 * tiles_ * p_.width),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t b = begin; b < end; ++b) transform_output(b);
+                 });
+  }
+
+ private:
+  static int64_t grain_of(int64_t work) {
+    return std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work));
+  }
+
+  // Calls fn(image, tile row, tile rows, first tile of the block) for the images of the block.
+  template <class F>
+  void each_image(F&& fn) const {
+    for (int64_t row = first_; row < last_;) {
+      const int64_t at = row % p_.tile_rows;
+      const int64_t count = std::min(p_.tile_rows - at, last_ - row);
+      fn(row / p_.tile_rows, at, count, (row - first_) * p_.tile_cols);
+      row += count;
+    }
+  }
+
+  void transform_input(int64_t block) {
+    const int64_t width = p_.width;
+    const int64_t cols = p_.tile_cols * kTile + 2;
+    const int64_t channel = block * width;
+    const int64_t lanes = std::min(width, s_.channels - channel);
+    Scratch scratch;
+    T* strip = scratch.get<T>(6 * cols * width);
+    T* tmp = scratch.get<T>(6 * cols * width);
+    const TapDim& down = s_.taps[1];
+    const TapDim& right = s_.taps[2];
+    const int64_t top = std::min(down.offset, down.offset + 2 * down.step);
+    const int64_t left = std::min(right.offset, right.offset + 2 * right.step);
+    // Columns [low, high) of the strip lie inside the image.
+    const int64_t low = std::min(cols, std::max<int64_t>(0, -left));
+    const int64_t high = std::max(low, std::min(cols, s_.x_size[2] - left));
+    each_image([&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+      const T* x = x_ + (image * s_.groups * s_.channels + channel) * s_.x_plane();
+      auto fill_row = [&](int64_t r, int64_t position) {
+        T* to = strip + r * cols * width;
+        if (position < 0 || position >= s_.x_size[1] || low == high) {
+          std::fill(to, to + cols * width, T{0});
+          return;
+        }
+        std::fill(to, to + low * width, T{0});
+        std::fill(to + high * width, to + cols * width, T{0});
+        kernels<T>().images_to_lanes(lanes, high - low, x + position * s_.x_size[2] + left + low,
+                                     s_.x_plane(), to + low * width);
+      };
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t position = (tile_row + i) * kTile + top;
+        // The last two rows of a row of tiles are the first two of the next.
+        if (i > 0) std::copy(strip + 4 * cols * width, strip + 6 * cols * width, strip);
+        for (int64_t r = i > 0 ? 2 : 0; r < 6; ++r) fill_row(r, position + r);
+        T* v = v_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
+        kernels<T>().winograd_input(p_.tile_cols, strip, cols * width, tmp, v, v_step_);
+      }
+    });
+  }
+
+  void multiply(int64_t frequency, int64_t panel) {
+    const int64_t width = p_.width;
+    const T* v = v_ + frequency * v_step_;
+    const T* u = u_ + frequency * p_.u_step + panel * p_.panel_size();
+    T* m = m_ + frequency * m_step_ + panel * (p_.nr / width) * tiles_ * width;
+    const int64_t rows = balanced_tile(tiles_, kernels<T>().gemm_mr);
+    for (int64_t t = 0; t < tiles_; t += rows) {
+      kernels<T>().winograd_product(std::min(rows, tiles_ - t), p_.channel_blocks, v + t * width,
+                                    tiles_ * width, u, m + t * width, tiles_ * width);
+    }
+  }
+
+  void transform_output(int64_t block) {
+    const int64_t width = p_.width;
+    const int64_t row = block * width;
+    if (row >= s_.rows) return;
+    const int64_t lanes = std::min(width, s_.rows - row);
+    const int64_t cols = s_.grid[2];
+    Scratch scratch;
+    T* bias = scratch.get<T>(width);
+    T* pixels = scratch.get<T>(kTile * cols * width);
+    std::fill(bias, bias + width, T{0});
+    if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
+    each_image([&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+      T* y = y_ + (image * s_.groups * s_.rows + row) * s_.y_plane();
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t line = (tile_row + i) * kTile;
+        const int64_t lines = std::min(kTile, s_.grid[1] - line);
+        const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
+        kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.y_plane());
+        kernels<T>().winograd_output(p_.tile_cols, m, m_step_, bias, lines, cols, pixels);
+        kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols, s_.y_plane());
+      }
+    });
+  }
+
+  const TapSum& s_;
+  const Plan& p_;
+  int64_t first_, last_;
+  const T* x_;
+  const T* u_;
+  const T* bias_;
+  T* y_;
+  int64_t tiles_;
+  int64_t v_step_, m_step_;
+  T* v_ = nullptr;
+  T* m_ = nullptr;
+};
+
+template <class T>
+void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
+  const Plan p = Plan::of<T>(s);
+  const int64_t tile_rows = s.n * p.tile_rows;
+  const int64_t block_tiles =
+      std::max(kMinBlockTiles, kBlockElements / (kFrequencies * p.channel_blocks * p.width));
+  const int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, block_tiles / p.tile_cols));
+  auto run_block = [&](int64_t group, int64_t b) {
+    Block<T>(s, p, b * tile_rows / blocks, (b + 1) * tile_rows / blocks,
+             x + group * s.channels * s.x_plane(), packed + group * kFrequencies * p.u_step,
+             bias == nullptr ? nullptr : bias + group * s.rows, y + group * s.rows * s.y_plane())
+        .run();
+  };
+  const int64_t items = s.groups * blocks;
+  if (items >= 4 * num_threads()) {
+    parallel_chunks(items, [&](int64_t i) { run_block(i / blocks, i % blocks); });
+  } else {
+    for (int64_t i = 0; i < items; ++i) run_block(i / blocks, i % blocks);
+  }
+}
+
+}  // namespace
+
+template <class T>
+TapSumAlgorithm<T> tap_sum_winograd() {
+  return {"winograd", applies<T>, packed_size<T>, pack<T>, run<T>};
+}
+
+template TapSumAlgorithm<float> tap_sum_winograd();
+template TapSumAlgorithm<double> tap_sum_winograd();
+
+}  // namespace laminae

@@ -1,0 +1,200 @@
+// Convolution by Winograd's F(4x4, 3x3) against the reference, which sums in double: the error is
+// at most 3e-5 of the root mean square of the outputs, on every ISA; the bits are the same for 1 to
+// 3 threads and with weights packed earlier.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/conv.h"
+#include "core/op.h"
+#include "core/parallel.h"
+#include "kernel_support.h"
+#include "op_support.h"
+
+using namespace laminae;
+using namespace laminae_test;
+
+namespace {
+
+struct Case {
+  int64_t n, groups, c_in, c_out, height, width, pad_y, pad_x;
+  int64_t below;  // rows of zeros behind, beyond pad_y
+};
+
+conv_desc descriptor(const Case& c) {
+  conv_desc d{};
+  d.n = c.n;
+  d.groups = c.groups;
+  d.c_in = c.c_in;
+  d.c_out = c.c_out;
+  const int64_t in[] = {1, c.height, c.width};
+  const int64_t padding[] = {0, c.pad_y, c.pad_x};
+  for (int i = 0; i < 3; ++i) {
+    d.in[i] = in[i];
+    d.padding[i] = padding[i];
+    d.kernel[i] = i == 0 ? 1 : 3;
+    d.stride[i] = d.dilation[i] = 1;
+    d.out[i] = in[i] + 2 * padding[i] - d.kernel[i] + 1 + (i == 1 ? c.below : 0);
+  }
+  return d;
+}
+
+enum class Pass { forward, backward_input };
+
+// Place of an algorithm in the list, as field `algorithm` takes it.
+int place_of(const std::string& name) {
+  int count;
+  const TapSumAlgorithm<float>* list = tap_sum_algorithms<float>(&count);
+  for (int i = 0; i < count; ++i) {
+    if (name == list[i].name) return i + 1;
+  }
+  FAIL("no algorithm ", name);
+  return 0;
+}
+
+class Convolution {
+ public:
+  Convolution(const Case& c, Pass pass, Random& random)
+      : d_(descriptor(c)),
+        forward_(pass == Pass::forward),
+        x_(d_.n * d_.c_in * d_.in[1] * d_.in[2]),
+        w_(d_.c_out * (d_.c_in / d_.groups) * 9),
+        b_(forward_ ? d_.c_out : d_.c_in),
+        y_(d_.n * d_.c_out * d_.out[1] * d_.out[2]) {
+    for (GuardedBuffer<float>* t : {&x_, &w_, &b_, &y_}) {
+      for (int64_t i = 0; i < t->size(); ++i)
+        (*t)[i] = static_cast<float>(random.uniform(-1, 1) + random.uniform(-1, 1));
+    }
+  }
+
+  std::vector<float> run(int algorithm, bool exact, const Buffer& packed = missing(),
+                         bool ready = false) {
+    d_.algorithm = algorithm;
+    d_.exact = exact ? 1 : 0;
+    d_.packed_ready = ready ? 1 : 0;
+    GuardedBuffer<float>& out = forward_ ? y_ : x_;
+    GuardedBuffer<float>& in = forward_ ? x_ : y_;
+    out.fill(NAN);
+    run_op_named(forward_ ? "conv" : "conv_backward_input",
+                 {buffer(in), buffer(w_), buffer(b_), buffer(out), packed});
+    return std::vector<float>(out.data(), out.data() + out.size());
+  }
+
+  int64_t packed_size(int algorithm) {
+    d_.algorithm = algorithm;
+    d_.exact = 0;
+    d_.packed_ready = forward_ ? 0 : 1;  // the place of backward_input
+    double size = 0;
+    run_op_named("conv_packed_size", {{&size, 1, DType::kFloat64}});
+    return static_cast<int64_t>(size);
+  }
+
+  GuardedBuffer<float>& input() { return forward_ ? x_ : y_; }
+
+ private:
+  static Buffer missing() { return {nullptr, -1, DType::kFloat32}; }
+
+  void run_op_named(const std::string& name, const std::vector<Buffer>& buffers) {
+    std::vector<double> slots(kMaxSlots);
+    const int64_t* words = reinterpret_cast<const int64_t*>(&d_);
+    for (size_t i = 0; i < sizeof(d_) / 8; ++i) slots[i] = static_cast<double>(words[i]);
+    run_named(name, slots, buffers);
+  }
+
+  conv_desc d_;
+  bool forward_;
+  GuardedBuffer<float> x_, w_, b_, y_;
+};
+
+// Largest error over the root mean square of the expected values.
+double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
+  double squares = 0;
+  double worst = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const double e = static_cast<double>(expected[i]);
+    squares += e * e;
+    const double error = std::fabs(static_cast<double>(got[i]) - e);
+    if (!(error <= worst)) worst = error;  // NaN as well
+  }
+  return worst / std::sqrt(squares / static_cast<double>(got.size()));
+}
+
+const Case kCases[] = {
+    {2, 1, 32, 32, 14, 14, 1, 1, 0},   // whole vectors of channels
+    {1, 1, 64, 64, 28, 28, 1, 1, 0},   // several blocks of tiles
+    {5, 1, 40, 37, 7, 7, 1, 1, 0},     // tails of channels and rows, tiles that hang over
+    {1, 1, 33, 50, 22, 17, 0, 0, 0},   // no padding
+    {1, 1, 35, 64, 13, 30, 2, 2, 0},   // more padding than a same convolution has
+    {2, 2, 64, 66, 12, 20, 1, 0, 0},   // groups
+    {13, 1, 32, 48, 4, 4, 1, 1, 0},    // one tile an image
+    {1, 1, 128, 32, 6, 45, 1, 1, 0},   // wide
+    {1, 1, 32, 128, 45, 6, 1, 1, 3},   // tall, zeros below
+    {3, 1, 32, 32, 8, 16, 0, 1, 2},    // zeros below only
+    {1, 1, 600, 40, 13, 14, 1, 1, 0},  // many channels
+};
+
+}  // namespace
+
+TEST_CASE("winograd: within 3e-5 of the reference, the same bits for any number of threads") {
+  const std::string active = active_isa().name;
+  const int winograd = place_of("winograd");
+  const int reference = place_of("reference");
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    Random random(11);
+    for (const Case& c : kCases) {
+      for (Pass pass : {Pass::forward, Pass::backward_input}) {
+        INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+             " image ", c.height, " ", c.width, " backward ", pass == Pass::backward_input);
+        Convolution conv(c, pass, random);
+        set_num_threads(1);
+        const std::vector<float> expected = conv.run(reference, false);
+        const std::vector<float> got = conv.run(winograd, false);
+        const double error = relative_error(got, expected);
+        CHECK(error <= 3e-5);
+        CHECK(conv.run(0, false) == got);  // it is the choice
+        for (int threads : {2, 3}) {
+          set_num_threads(threads);
+          CHECK(conv.run(winograd, false) == got);
+        }
+        GuardedBuffer<float> packed(conv.packed_size(winograd));
+        packed.fill(NAN);
+        const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
+        CHECK(conv.run(winograd, false, kept) == got);
+        CHECK(conv.run(winograd, false, kept, true) == got);
+      }
+    }
+  }
+  set_num_threads(1);
+  REQUIRE(set_active_isa(active));
+}
+
+TEST_CASE("winograd: not where exact sums are asked for, nor where it does not pay") {
+  Random random(12);
+  const int winograd = place_of("winograd");
+  Convolution conv(kCases[0], Pass::forward, random);
+  CHECK_THROWS_AS(conv.run(winograd, true), OpError);
+  CHECK(conv.run(0, true) == conv.run(place_of("gemm"), false));
+  for (const Case& c : {Case{1, 1, 32, 32, 7, 7, 1, 1, 0},    // 4 tiles
+                        Case{9, 1, 32, 32, 5, 5, 1, 1, 0},    // 2x2 tiles for 5x5 outputs
+                        Case{2, 1, 31, 32, 28, 28, 1, 1, 0},  // few channels
+                        Case{2, 1, 32, 31, 28, 28, 1, 1, 0}}) {
+    Convolution other(c, Pass::forward, random);
+    CHECK_THROWS_AS(other.run(winograd, false), OpError);
+  }
+}
+
+TEST_CASE("winograd: a NaN spreads over the tiles that read it and no further") {
+  Random random(13);
+  const Case c{1, 1, 32, 32, 16, 16, 1, 1, 0};
+  Convolution conv(c, Pass::forward, random);
+  conv.input()[5 * 256 + 6 * 16 + 9] = NAN;  // row 6, column 9: read by tiles (1, 2) alone
+  const std::vector<float> y = conv.run(place_of("winograd"), false);
+  for (int64_t i = 0; i < 32 * 256; ++i) {
+    const int64_t row = i / 16 % 16;
+    const int64_t col = i % 16;
+    CHECK(std::isnan(y[static_cast<size_t>(i)]) == (row / 4 == 1 && col / 4 == 2));
+  }
+}
