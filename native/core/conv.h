@@ -45,6 +45,14 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count);
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count);
 
+// The input gradient as class_count(s) sums (conv_parity.cc). Sum `index` gives its y for `images`
+// images as a plane of its own; interleave_classes makes dx [images, c_in, in] of those planes,
+// which follow one another in `planes` as the sums do.
+int64_t class_count(const ConvShape& s);
+TapSum class_sum(const ConvShape& s, int64_t index, int64_t images, bool exact);
+template <class T>
+void interleave_classes(const ConvShape& s, int64_t images, const T* planes, T* dx);
+
 // Multiply-adds worth a thread of their own.
 constexpr int64_t kConvGrain = 500000;
 

@@ -1,17 +1,14 @@
 // The one form that convolution forward and its input gradient share: a strided sum over channels
 // and taps.
 //
-//   y[i, r, origin + g every] = bias[r] + sum_{c, t} w(r, c, t) x[i, c, g stride + offset(t)]
+//   y[i, r, g] = bias[r] + sum_{c, t} w(r, c, t) x[i, c, g stride + offset(t)]
 //
-// for every grid position g, where x reads as zero outside its bounds. All positions have three
-// spatial dimensions; lower ranks have size 1 in front.
+// for every position g, where x reads as zero outside its bounds. All positions have three spatial
+// dimensions; lower ranks have size 1 in front.
 //
-// Forward is one such sum per group: origin 0, every 1, offset(t) = t dilation - padding. The input
-// gradient with stride s falls apart into s0 s1 s2 of them: positions i of dx with equal i mod s (a
-// parity class) meet the same kernel elements, those with i + padding - k dilation divisible by s,
-// at distance one in dy. So no zeros are inserted and nothing is scattered. In both cases the
-// kernel elements that take part form an arithmetic sequence, and so do their offsets: that is
-// TapDim.
+// Forward is one such sum per group with offset(t) = t dilation - padding. The input gradient with
+// stride s falls apart into s0 s1 s2 of them (conv_parity.cc). In both cases the kernel elements
+// that take part form an arithmetic sequence, and so do their offsets: that is TapDim.
 #pragma once
 #include <cstdint>
 
@@ -29,27 +26,18 @@ struct TapSum {
   int64_t n, groups;
   int64_t channels, rows;  // per group: summed over, and made
   int64_t x_size[3];       // x [n, groups * channels, x_size]
-  int64_t y_size[3];       // y [n, groups * rows, y_size]
-  int64_t grid[3], stride[3];
+  int64_t grid[3];         // y [n, groups * rows, grid]
+  int64_t stride[3];
   TapDim taps[3];
-  int64_t origin[3], every[3];
   int64_t kernel[3];  // w [groups, rows, channels, kernel], or [groups, channels, rows, kernel]
   bool transposed;    // if transposed
   bool exact;         // only algorithms that round like a sum of products
 
   int64_t x_plane() const { return x_size[0] * x_size[1] * x_size[2]; }
-  int64_t y_plane() const { return y_size[0] * y_size[1] * y_size[2]; }
   int64_t grid_plane() const { return grid[0] * grid[1] * grid[2]; }
   int64_t tap_count() const { return taps[0].count * taps[1].count * taps[2].count; }
   int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t depth() const { return channels * tap_count(); }  // terms per output
-  // The grid is y itself: a row of tiles can be stored without stepping.
-  bool dense() const {
-    for (int d = 0; d < 3; ++d) {
-      if (every[d] != 1 || grid[d] != y_size[d]) return false;
-    }
-    return true;
-  }
 };
 
 // `count` neighbouring grid positions of one image and row: columns [column, column + count) of a

@@ -57,6 +57,29 @@ void deinterleave_rows(int64_t rows, int64_t n, const T* x, int64_t x_step, T* e
   }
 }
 
+// y[2 i] = even[i], y[2 i + 1] = odd[i] for the n elements of each row of y. Rows of even and odd
+// lie one behind the other.
+template <class T>
+void interleave_rows(int64_t rows, int64_t n, const T* even, const T* odd, T* y, int64_t y_step) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  V lo = V::zero(), hi = V::zero();
+  const int64_t whole = n / (2 * kW) * (2 * kW);
+  const int64_t rest = n - whole;
+  for (int64_t r = 0; r < rows; r++, even += (n + 1) / 2, odd += n / 2, y += y_step) {
+    for (int64_t i = 0; i < whole; i += 2 * kW) {
+      interleave(V::load(even + i / 2), V::load(odd + i / 2), lo, hi);
+      lo.store(y + i);
+      hi.store(y + i + kW);
+    }
+    if (rest == 0) continue;
+    interleave(V::load_n(even + whole / 2, (rest + 1) / 2), V::load_n(odd + whole / 2, rest / 2),
+               lo, hi);
+    store_up_to(lo, y + whole, rest);
+    store_up_to(hi, y + whole + kW, rest - kW);
+  }
+}
+
 // ---- maximum ----
 
 // One vector of outputs, NaN and all: a tap replaces the best so far if it is larger, or NaN. So

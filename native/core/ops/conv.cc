@@ -82,93 +82,49 @@ TapSum forward_sum(const ConvShape& s, bool exact) {
   t.exact = exact;
   for (int d = 0; d < 3; ++d) {
     t.x_size[d] = s.in[d];
-    t.y_size[d] = t.grid[d] = s.out[d];
+    t.grid[d] = s.out[d];
     t.stride[d] = s.stride[d];
     t.taps[d] = {s.kernel[d], 0, 1, -s.padding[d], s.dilation[d]};
-    t.origin[d] = 0;
-    t.every[d] = 1;
     t.kernel[d] = s.kernel[d];
   }
   return t;
 }
 
-// Positions of dx congruent to `parity` modulo the stride.
-TapSum backward_sum(const ConvShape& s, const int64_t (&parity)[3], bool exact) {
-  TapSum t;
-  t.n = s.n;
-  t.groups = s.groups;
-  t.channels = s.channels_out();
-  t.rows = s.channels_in();
-  t.transposed = true;
-  t.exact = exact;
-  for (int d = 0; d < 3; ++d) {
-    t.x_size[d] = s.out[d];
-    t.y_size[d] = s.in[d];
-    t.grid[d] = (s.in[d] - parity[d] + s.stride[d] - 1) / s.stride[d];
-    t.stride[d] = 1;
-    t.origin[d] = parity[d];
-    t.every[d] = s.stride[d];
-    t.kernel[d] = s.kernel[d];
-    // Position parity + g stride of dx meets dy at g + (parity + padding - k dilation) / stride
-    // where that is whole.
-    const int64_t shift = parity[d] + s.padding[d];
-    int64_t first = 0;
-    while (first < std::min(s.kernel[d], s.stride[d]) &&
-           (shift - first * s.dilation[d]) % s.stride[d] != 0)
-      ++first;
-    if (first == std::min(s.kernel[d], s.stride[d])) {
-      t.taps[d] = {0, 0, 1, 0, 0};
-      continue;
-    }
-    int64_t every = 1;
-    while (every < s.kernel[d] && every * s.dilation[d] % s.stride[d] != 0) ++every;
-    t.taps[d] = {(s.kernel[d] - 1 - first) / every + 1, first, every,
-                 (shift - first * s.dilation[d]) / s.stride[d],
-                 -(every * s.dilation[d] / s.stride[d])};
-  }
-  return t;
-}
-
-// Joins neighbouring dimensions in which nothing happens (kernel 1, stride 1, no padding): longer
+// Joins neighbouring dimensions in which nothing happens (one tap without offset, stride 1): longer
 // rows.
 void join_plain_dimensions(TapSum& t) {
   auto plain = [&](int d) {
-    return t.kernel[d] == 1 && t.taps[d].count == 1 && t.taps[d].offset == 0 && t.stride[d] == 1 &&
-           t.every[d] == 1 && t.grid[d] == t.x_size[d] && t.grid[d] == t.y_size[d];
+    return t.taps[d].count == 1 && t.taps[d].offset == 0 && t.stride[d] == 1 &&
+           t.grid[d] == t.x_size[d];
   };
   for (int d = 1; d >= 0; --d) {
     if (!plain(d) || !plain(2)) return;
     t.x_size[2] *= t.x_size[d];
-    t.y_size[2] *= t.y_size[d];
     t.grid[2] *= t.grid[d];
-    t.x_size[d] = t.y_size[d] = t.grid[d] = 1;
+    t.x_size[d] = t.grid[d] = 1;
   }
 }
 
-// fn(sum) for the one sum of a forward pass.
-struct EachForward {
-  template <class F>
-  void operator()(const ConvShape& s, bool exact, F&& fn) const {
-    TapSum t = forward_sum(s, exact);
-    join_plain_dimensions(t);
-    fn(t);
-  }
-};
+constexpr int64_t kPlaneElements = 1 << 19;  // of dx, computed before it is interleaved: 2 MiB
 
-// fn(sum) for the parity classes of an input gradient.
-struct EachBackward {
-  template <class F>
-  void operator()(const ConvShape& s, bool exact, F&& fn) const {
-    int64_t parity[3];
-    for (parity[0] = 0; parity[0] < std::min(s.stride[0], s.in[0]); ++parity[0]) {
-      for (parity[1] = 0; parity[1] < std::min(s.stride[1], s.in[1]); ++parity[1]) {
-        for (parity[2] = 0; parity[2] < std::min(s.stride[2], s.in[2]); ++parity[2]) {
-          TapSum t = backward_sum(s, parity, exact);
-          join_plain_dimensions(t);
-          fn(t);
-        }
-      }
-    }
+// The sums that make up a pass: one forward, one or more for the input gradient.
+struct Sums {
+  const ConvShape& s;
+  bool backward, exact;
+
+  int64_t count() const { return backward ? class_count(s) : 1; }
+  // Images that a sum is about: with several sums a block, so that what they make stays in cache.
+  int64_t images() const {
+    if (count() == 1) return s.n;
+    const int64_t most = std::max<int64_t>(1, kPlaneElements / (s.c_in * s.in_plane()));
+    const int64_t blocks = (s.n + most - 1) / most;
+    const int64_t block = (s.n + blocks - 1) / blocks;
+    return most < 16 ? block : std::min(s.n, (block + 15) / 16 * 16);  // 16: lanes of a vector
+  }
+  TapSum at(int64_t index) const {
+    TapSum t = backward ? class_sum(s, index, images(), exact) : forward_sum(s, exact);
+    join_plain_dimensions(t);
+    return t;
   }
 };
 
@@ -200,30 +156,68 @@ const TapSumAlgorithm<T>& algorithm_for(const TapSum& s, int64_t forced, const C
   return choose(list, count, s, forced, call);
 }
 
-// Elements of the packed weights of all sums that `each_sum` visits.
-template <class T, class Each>
-int64_t packed_size(const ConvShape& s, bool exact, int64_t forced, const Call& call, Each each) {
+// Elements of the packed weights of all sums.
+template <class T>
+int64_t packed_size(const Sums& sums, int64_t forced, const Call& call) {
   int64_t size = 0;
-  each(s, exact,
-       [&](const TapSum& t) { size += algorithm_for<T>(t, forced, call).packed_size(t); });
+  for (int64_t i = 0; i < sums.count(); ++i) {
+    const TapSum t = sums.at(i);
+    size += algorithm_for<T>(t, forced, call).packed_size(t);
+  }
   return size;
 }
 
-// What conv and conv_backward_input share: checks of the packed weights, then all sums.
-template <class T, class Desc, class Each>
-void run_sums(const Desc& d, const ConvShape& s, Call& call, int packed_buffer, Each each,
-              const T* x, const T* w, const T* bias, T* y) {
-  const bool exact = d.exact != 0;
+template <class T>
+void fill_rows(const TapSum& t, const T* bias, T* y) {
+  const int64_t plane = t.grid_plane();
+  for (int64_t i = 0; i < t.n; ++i) {
+    for (int64_t r = 0; r < t.groups * t.rows; ++r, y += plane) {
+      std::fill(y, y + plane, bias == nullptr ? T{0} : bias[r]);
+    }
+  }
+}
+
+// What conv and conv_backward_input share: weights are packed once, then the sums.
+template <class T, class Desc>
+void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, const T* x,
+              const T* w, const T* bias, T* y) {
+  const int64_t count = sums.count();
   T* kept = nullptr;
   if (call.has(packed_buffer)) {
-    kept = call.out<T>(packed_buffer, packed_size<T>(s, exact, d.algorithm, call, each));
+    kept = call.out<T>(packed_buffer, packed_size<T>(sums, d.algorithm, call));
   }
   PackedWeights<T> weights(kept, kept != nullptr && d.packed_ready != 0);
-  each(s, exact, [&](const TapSum& t) {
-    const TapSumAlgorithm<T>& algorithm = algorithm_for<T>(t, d.algorithm, call);
-    Scratch scratch;
-    algorithm.run(t, x, weights.get(algorithm, t, w, scratch), bias, y);
-  });
+  Scratch scratch;
+  const T** packed = scratch.get<const T*>(count);
+  for (int64_t i = 0; i < count; ++i) {
+    const TapSum t = sums.at(i);
+    packed[i] = weights.get(algorithm_for<T>(t, d.algorithm, call), t, w, scratch);
+  }
+  if (count == 1) {
+    const TapSum t = sums.at(0);
+    algorithm_for<T>(t, d.algorithm, call).run(t, x, packed[0], bias, y);
+    return;
+  }
+  const ConvShape& s = sums.s;
+  const int64_t block = sums.images();
+  const int64_t image = s.c_in * s.in_plane();
+  T* planes = scratch.get<T>(block * image);
+  for (int64_t first = 0; first < s.n; first += block) {
+    const int64_t images = std::min(block, s.n - first);
+    T* plane = planes;
+    for (int64_t i = 0; i < count; ++i) {
+      TapSum t = sums.at(i);
+      const TapSumAlgorithm<T>& algorithm = algorithm_for<T>(t, d.algorithm, call);
+      t.n = images;  // the last block may be smaller: its weights are packed all the same
+      if (t.tap_count() == 0) {
+        fill_rows(t, bias, plane);
+      } else {
+        algorithm.run(t, x + first * s.c_out * s.out_plane(), packed[i], bias, plane);
+      }
+      plane += images * s.c_in * t.grid_plane();
+    }
+    interleave_classes(s, images, planes, y + first * image);
+  }
 }
 
 }  // namespace
@@ -281,7 +275,7 @@ void run_conv(const conv_desc& d, Call& call) {
     const T* bias = call.maybe_in<T>(conv_buf::bias, s.c_out);
     T* y = call.out<T>(conv_buf::y, output_size(s));
     if (s.n == 0) return;
-    run_sums(d, s, call, conv_buf::packed, EachForward(), x, w, bias, y);
+    run_sums(d, Sums{s, false, d.exact != 0}, call, conv_buf::packed, x, w, bias, y);
   });
 }
 
@@ -294,17 +288,16 @@ void run_conv_backward_input(const conv_backward_input_desc& d, Call& call) {
     const T* bias = call.maybe_in<T>(conv_backward_input_buf::bias, s.c_in);
     T* dx = call.out<T>(conv_backward_input_buf::dx, input_size(s));
     if (s.n == 0) return;
-    run_sums(d, s, call, conv_backward_input_buf::packed, EachBackward(), dy, w, bias, dx);
+    run_sums(d, Sums{s, true, d.exact != 0}, call, conv_backward_input_buf::packed, dy, w, bias,
+             dx);
   });
 }
 
 void run_conv_packed_size(const conv_packed_size_desc& d, Call& call) {
   const ConvShape s = shape_of(d, call);
-  const bool exact = d.exact != 0;
-  const int64_t size = d.backward_input != 0
-                           ? packed_size<float>(s, exact, d.algorithm, call, EachBackward())
-                           : packed_size<float>(s, exact, d.algorithm, call, EachForward());
-  *call.out<double>(conv_packed_size_buf::size, 1) = s.n == 0 ? 0.0 : static_cast<double>(size);
+  const Sums sums{s, d.backward_input != 0, d.exact != 0};
+  const int64_t size = s.n == 0 ? 0 : packed_size<float>(sums, d.algorithm, call);
+  *call.out<double>(conv_packed_size_buf::size, 1) = static_cast<double>(size);
 }
 
 void run_conv_backward_weight(const conv_backward_weight_desc& d, Call& call) {

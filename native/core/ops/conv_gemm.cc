@@ -26,7 +26,7 @@ int64_t grain_of(int64_t work_per_item) {
 // Some columns next to each other that are stored to one stretch of y.
 struct Segment {
   int64_t column, count;
-  int64_t to, step;  // first element in y, for row 0, and distance of the elements
+  int64_t to;  // first element in y, for row 0
 };
 
 // One panel: where its columns come from and where they go.
@@ -42,8 +42,7 @@ class Panel {
     const int64_t plane = s_.grid_plane();
     const int64_t row = s_.grid[2];
     const int64_t x_image = s_.groups * s_.channels * s_.x_plane();
-    const int64_t y_image = s_.groups * s_.rows * s_.y_plane();
-    const bool dense = s_.dense();
+    const int64_t y_image = s_.groups * s_.rows * s_.grid_plane();
     int64_t image = first / plane;
     int64_t rest = first % plane;
     int64_t g[3] = {rest / row / s_.grid[1], rest / row % s_.grid[1], rest % row};
@@ -54,13 +53,11 @@ class Panel {
              length,
              image * x_image,
              {g[0] * s_.stride[0], g[1] * s_.stride[1], g[2] * s_.stride[2]}};
-      int64_t y_at = 0;
-      for (int d = 0; d < 3; ++d) y_at = y_at * s_.y_size[d] + s_.origin[d] + g[d] * s_.every[d];
-      const bool continues = dense && segment_count_ > 0 && (g[0] > 0 || g[1] > 0 || g[2] > 0);
-      if (continues) {
+      if (segment_count_ > 0 && (g[0] > 0 || g[1] > 0 || g[2] > 0)) {
         segments_[segment_count_ - 1].count += length;
       } else {
-        segments_[segment_count_++] = {column, length, image * y_image + y_at, s_.every[2]};
+        const int64_t y_at = (g[0] * s_.grid[1] + g[1]) * row + g[2];
+        segments_[segment_count_++] = {column, length, image * y_image + y_at};
       }
       column += length;
       g[2] += length;
@@ -87,10 +84,10 @@ class Panel {
   template <class T>
   void multiply(int64_t rows, const T* weights, int64_t ld, const T* packed, const T* bias, T* y,
                 T* buffer) const {
-    const int64_t y_plane = s_.y_plane();
-    if (segment_count_ == 1 && segments_[0].step == 1) {
+    const int64_t plane = s_.grid_plane();
+    if (segment_count_ == 1) {
       kernels<T>().gemm_tile(rows, count_, s_.depth(), weights, ld, packed, y + segments_[0].to,
-                             y_plane, false, bias, nullptr);
+                             plane, false, bias, nullptr);
       return;
     }
     kernels<T>().gemm_tile(rows, count_, s_.depth(), weights, ld, packed, buffer, nr_, false, bias,
@@ -98,13 +95,8 @@ class Panel {
     for (int64_t i = 0; i < segment_count_; ++i) {
       const Segment& segment = segments_[i];
       for (int64_t r = 0; r < rows; ++r) {
-        const T* from = buffer + r * nr_ + segment.column;
-        T* to = y + r * y_plane + segment.to;
-        if (segment.step == 1) {
-          std::memcpy(to, from, static_cast<size_t>(segment.count) * sizeof(T));
-        } else {
-          for (int64_t j = 0; j < segment.count; ++j) to[j * segment.step] = from[j];
-        }
+        std::memcpy(y + r * plane + segment.to, buffer + r * nr_ + segment.column,
+                    static_cast<size_t>(segment.count) * sizeof(T));
       }
     }
   }
@@ -152,7 +144,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
       const int64_t row = group * s.rows + t * tile;
       panel.multiply(std::min(tile, s.rows - t * tile),
                      weights + (group * tiles + t) * tile * depth, tile, packed,
-                     bias == nullptr ? nullptr : bias + row, y + row * s.y_plane(), buffer);
+                     bias == nullptr ? nullptr : bias + row, y + row * s.grid_plane(), buffer);
     }
   };
 

@@ -173,16 +173,16 @@ void sum_line(const LanesJob<T>& job, int64_t g0, int64_t g1, int64_t row, int64
 template <class T>
 void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t block, T* buffer) {
   const TapSum& s = job.s;
-  const int64_t y_image = s.groups * s.rows * s.y_plane();
+  const int64_t y_image = s.groups * s.rows * s.grid_plane();
   for (int64_t start = first; start < last; start += block) {
     const int64_t lines = std::min(block, last - start);
     const int64_t pixels = lines * s.grid[2];
     for (int64_t row = 0; row < s.rows; row += job.tile) {
       const int64_t rows = std::min(job.tile, s.rows - row);
-      T* y = job.y + row * s.y_plane() + start * s.grid[2];
+      T* y = job.y + row * s.grid_plane() + start * s.grid[2];
       // Memory for the results, on its way while they are computed.
       for (int64_t i = 0; i < rows; ++i) {
-        kernels<T>().prefetch_lanes(job.lanes, pixels, y + i * s.y_plane(), y_image);
+        kernels<T>().prefetch_lanes(job.lanes, pixels, y + i * s.grid_plane(), y_image);
       }
       for (int64_t l = 0; l < lines; ++l) {
         sum_line(job, (start + l) / s.grid[1], (start + l) % s.grid[1], row, rows,
@@ -190,7 +190,7 @@ void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t bloc
       }
       for (int64_t i = 0; i < rows; ++i) {
         kernels<T>().lanes_to_images(job.lanes, pixels, buffer + i * pixels * job.width,
-                                     y + i * s.y_plane(), y_image);
+                                     y + i * s.grid_plane(), y_image);
       }
     }
   }
@@ -199,7 +199,7 @@ void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t bloc
 template <class T>
 bool applies(const TapSum& s) {
   const int64_t width = kernels<T>().vec_width;
-  if (!s.dense() || s.n < width) return false;
+  if (s.n < width) return false;
   // A pointwise sum reads each element for few rows only: its transposition would not pay.
   if (s.tap_count() == 1 && s.rows >= 8) return false;
   const int64_t strip = strip_size(s, width);
@@ -261,7 +261,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
                           strip,
                           weights + group * tiles * tile * s.depth(),
                           bias == nullptr ? nullptr : bias + group * s.rows,
-                          y + (image * s.groups + group) * s.rows * s.y_plane()};
+                          y + (image * s.groups + group) * s.rows * s.grid_plane()};
     sum_lines(job, lines * part / parts, lines * (part + 1) / parts, block, buffer);
   });
 }

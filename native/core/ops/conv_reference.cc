@@ -104,11 +104,7 @@ void sum_all(const TapSum& s, const T* x, const T* w, const T* bias, T* y) {
               });
             }
             if (bias != nullptr) sum += static_cast<double>(bias[row]);
-            const int64_t p0 = s.origin[0] + g0 * s.every[0];
-            const int64_t p1 = s.origin[1] + g1 * s.every[1];
-            const int64_t p2 = s.origin[2] + g2 * s.every[2];
-            y[((item * s.y_size[0] + p0) * s.y_size[1] + p1) * s.y_size[2] + p2] =
-                static_cast<T>(sum);
+            y[((item * s.grid[0] + g0) * s.grid[1] + g1) * s.grid[2] + g2] = static_cast<T>(sum);
           }
         }
       }

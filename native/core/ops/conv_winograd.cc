@@ -67,7 +67,7 @@ struct Plan {
 
 template <class T>
 bool applies(const TapSum& s) {
-  if (sizeof(T) != sizeof(float) || s.exact || !s.dense()) return false;
+  if (sizeof(T) != sizeof(float) || s.exact) return false;
   if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
     return false;
   for (int d = 1; d < 3; ++d) {
@@ -239,14 +239,14 @@ class Block {
     std::fill(bias, bias + width, T{0});
     if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
     each_image([&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-      T* y = y_ + (image * s_.groups * s_.rows + row) * s_.y_plane();
+      T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
       for (int64_t i = 0; i < count; ++i) {
         const int64_t line = (tile_row + i) * kTile;
         const int64_t lines = std::min(kTile, s_.grid[1] - line);
         const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
-        kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.y_plane());
+        kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
         kernels<T>().winograd_output(p_.tile_cols, m, m_step_, bias, lines, cols, pixels);
-        kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols, s_.y_plane());
+        kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols, s_.grid_plane());
       }
     });
   }
@@ -274,7 +274,7 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   auto run_block = [&](int64_t group, int64_t b) {
     Block<T>(s, p, b * tile_rows / blocks, (b + 1) * tile_rows / blocks,
              x + group * s.channels * s.x_plane(), packed + group * kFrequencies * p.u_step,
-             bias == nullptr ? nullptr : bias + group * s.rows, y + group * s.rows * s.y_plane())
+             bias == nullptr ? nullptr : bias + group * s.rows, y + group * s.rows * s.grid_plane())
         .run();
   };
   const int64_t items = s.groups * blocks;
