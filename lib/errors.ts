@@ -194,6 +194,12 @@ export class ModelFormatError extends LaminaeError {
   }
 }
 
+/** Checks a callback; for callers without types. */
+export function checkFunction(op: string, argument: string, value: unknown): void {
+  if (typeof value === 'function') return;
+  throw new ArgumentTypeError({ op, argument, expected: 'must be a function', received: describe(value) });
+}
+
 /** At most `limit` characters of `value`, control characters escaped: for names that come out of files. */
 export function printable(value: string, limit = 100): string {
   const cut = value.length > limit ? `${value.slice(0, limit)}...` : value;

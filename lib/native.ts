@@ -201,6 +201,17 @@ interface Addon {
   numThreads(): number;
   setNumThreads(n: number): void;
   startupError(): string;
+  /**
+   * Set here at the first load. Test runners and development servers may load this file twice in one process, over
+   * one addon, and both copies go on working.
+   */
+  shared?: Shared;
+}
+
+interface Shared {
+  /** Where ops find their fields. Shared memory, because it cannot be detached or shrunk while an op reads it. */
+  readonly slots: Float64Array;
+  isaChanges: number;
 }
 
 /** Instruction sets the kernels were compiled for. */
@@ -241,8 +252,8 @@ interface Entry {
   readonly buffers: readonly string[];
 }
 
-// Shared memory, because it cannot be detached or shrunk while an op reads it.
-const slots = new Float64Array(new SharedArrayBuffer(96 * 8));
+const shared = (addon.shared ??= { slots: new Float64Array(new SharedArrayBuffer(96 * 8)), isaChanges: 0 });
+const { slots } = shared;
 
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
@@ -405,16 +416,14 @@ export function cpuInfo(): CpuInfo {
   return addon.cpuInfo();
 }
 
-let isaChanges = 0;
-
 /** How many times the instruction set was switched: what is laid out for one is of no use to another. */
 export function isaGeneration(): number {
-  return isaChanges;
+  return shared.isaChanges;
 }
 
 /** Switches the kernels to another instruction set of this machine: for tests and benchmarks. */
 export function setIsa(isa: Isa): void {
-  isaChanges++;
+  shared.isaChanges++;
   if (!addon.setIsa(isa)) {
     throw new ArgumentRangeError({
       op: 'setIsa',

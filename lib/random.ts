@@ -2,11 +2,12 @@
  * Random numbers: one counter-based stream per JavaScript thread. Element i of a draw depends only on the seed, the
  * position in the stream and i, so results are the same for any number of threads.
  */
-import type { DType } from './dtype';
+import { isFloating, type DType } from './dtype';
+import { ArgumentTypeError, DTypeError, describe } from './errors';
 import { run } from './native';
-import { checkShape, integer, real } from './shape';
+import { checkOptions, checkShape, integer, real } from './shape';
 import { checkDType, type TensorOptions } from './tensor/create';
-import { Tensor } from './tensor/tensor';
+import { Tensor, expectTensor } from './tensor/tensor';
 
 type Kind = 'uniform' | 'normal' | 'bernoulli';
 const kindCode: Readonly<Record<Kind, number>> = { uniform: 0, normal: 1, bernoulli: 2 };
@@ -69,7 +70,11 @@ function made(
   b: number,
   options: TensorOptions,
 ): Tensor {
+  checkOptions(op, options);
   const dtype: DType = checkDType(op, options.dtype ?? 'float32');
+  if (!isFloating(dtype)) {
+    throw new DTypeError({ op, argument: 'dtype', expected: 'must be float32 or float64', received: dtype });
+  }
   const t = Tensor.empty(checkShape(op, shape), dtype);
   fillRandom(t, kind, a, b);
   return options.requiresGrad === true ? t.requiresGrad_(true) : t;
@@ -87,11 +92,13 @@ export function randn(shape: readonly number[], options: TensorOptions = {}): Te
 
 /** Uniform numbers in [0, 1), in the shape and dtype of `t`. */
 export function randLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  expectTensor('randLike', 'input', t);
   return rand(t.shape, { dtype: t.dtype, ...options });
 }
 
 /** Normal numbers, mean 0, standard deviation 1, in the shape and dtype of `t`. */
 export function randnLike(t: Tensor, options: TensorOptions = {}): Tensor {
+  expectTensor('randnLike', 'input', t);
   return randn(t.shape, { dtype: t.dtype, ...options });
 }
 
@@ -110,6 +117,14 @@ export function normal(
 /** The integers 0..n-1 in random order (Fisher-Yates). */
 export function randperm(n: number, generator: Generator = defaultGenerator): Int32Array {
   integer('randperm', 'n', n, 0, 2 ** 31 - 1);
+  if (!(generator instanceof Generator)) {
+    throw new ArgumentTypeError({
+      op: 'randperm',
+      argument: 'generator',
+      expected: 'must be a Generator',
+      received: describe(generator),
+    });
+  }
   const order = Int32Array.from({ length: n }, (_, i) => i);
   const draws = Tensor.empty([n], 'float64');
   generator.fill(draws, 'uniform', 0, 1);

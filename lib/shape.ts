@@ -51,7 +51,9 @@ export function integer(
     throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
   }
   if (!Number.isSafeInteger(value) || value < min || value > max) {
-    const range = max === Number.MAX_SAFE_INTEGER ? `>= ${min}` : `in ${min}..${max}`;
+    const tooLarge = Number.isInteger(value) && value > max;
+    const range =
+      max === Number.MAX_SAFE_INTEGER ? `>= ${min}${tooLarge ? ` and <= ${max}` : ''}` : `in ${min}..${max}`;
     throw new ArgumentRangeError({
       op,
       argument,
@@ -79,6 +81,41 @@ export function real(
   return value;
 }
 
+/** Reads a list once; for callers without types. @throws ArgumentTypeError unless `value` is an array */
+export function readList<T>(op: string, argument: string, value: readonly T[], of: string): T[] {
+  if (Array.isArray(value)) return Array.from(value as readonly T[]);
+  throw new ArgumentTypeError({
+    op,
+    argument,
+    expected: `must be an array of ${of}`,
+    received: describe(value),
+  });
+}
+
+/** A number, or a list of them, as a list. */
+export function numberList(op: string, argument: string, value: number | readonly number[]): number[] {
+  if (typeof value === 'number') return [value];
+  if (Array.isArray(value)) return Array.from(value as readonly number[]);
+  throw new ArgumentTypeError({
+    op,
+    argument,
+    expected: 'must be a number or an array of numbers',
+    received: describe(value),
+  });
+}
+
+/** @throws ArgumentTypeError for `null`, `2` or `[2]` in the place of options, as in a call with PyTorch's positions */
+export function checkOptions(op: string, options: object): void {
+  if (typeof options === 'object' && (options as object | null) !== null && !Array.isArray(options)) return;
+  throw new ArgumentTypeError({
+    op,
+    argument: 'options',
+    expected: 'must be an object',
+    received: describe(options),
+    hint: 'as in { stride: 2 }',
+  });
+}
+
 /**
  * Reads a shape once (proxies and getters cannot change it afterwards) and checks every entry, the rank and the
  * element count.
@@ -101,7 +138,12 @@ export function checkShape(op: string, value: unknown, argument = 'shape'): numb
       received: describe(shape),
     });
   }
-  const checked = shape.map((d, i) => integer(op, `${argument}[${i}]`, d, 0));
+  const checked = shape.map((d, i) => {
+    // Also where doubles have no odd integers any more: it is not the entry that is wrong but their number.
+    const large = Number.isInteger(d) && (d as number) > maxElements;
+    if (large && shape.every((n) => typeof n === 'number')) checkElementCount(op, shape, argument);
+    return integer(op, `${argument}[${i}]`, d, 0);
+  });
   checkElementCount(op, checked, argument);
   return checked;
 }

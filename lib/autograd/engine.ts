@@ -11,7 +11,7 @@
 import { GraphError, ShapeError } from '../errors';
 import { formatShape, sameShape } from '../shape';
 import { outsideFrame, popFrame, pushFrame, type Frame, type Storage } from '../tensor/storage';
-import { Tensor } from '../tensor/tensor';
+import { Tensor, expectTensor } from '../tensor/tensor';
 import { isGradEnabled, noGrad } from './grad-mode';
 
 /** Gradients for the inputs, in order; null where there is none. `wanted[i]` tells if input i needs one. */
@@ -282,6 +282,7 @@ export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptio
       received: `shape ${formatShape(root.shape)}`,
     });
   }
+  if (gradient !== undefined) expectTensor('backward', 'gradient', gradient);
   if (gradient !== undefined && !sameShape(gradient.shape, root.shape)) {
     throw new ShapeError({
       op: 'backward',

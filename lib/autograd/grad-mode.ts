@@ -1,5 +1,5 @@
 /** Whether operations are recorded for backward. One flag per JavaScript thread, as all calls are synchronous. */
-import { ArgumentTypeError } from '../errors';
+import { ArgumentTypeError, checkFunction } from '../errors';
 
 let enabled = true;
 
@@ -9,6 +9,7 @@ export function isGradEnabled(): boolean {
 }
 
 function withMode<T>(op: string, mode: boolean, fn: () => T): T {
+  checkFunction(op, 'fn', fn);
   const before = enabled;
   enabled = mode;
   let result: T;

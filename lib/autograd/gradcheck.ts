@@ -1,9 +1,9 @@
 /** Checking gradients against central differences, in float64. */
-import { ArgumentTypeError, LaminaeError } from '../errors';
-import { formatShape } from '../shape';
+import { ArgumentTypeError, LaminaeError, checkFunction } from '../errors';
+import { checkOptions, formatShape, readList } from '../shape';
 import { arrayOf } from '../dtype';
 import { Storage } from '../tensor/storage';
-import { Tensor } from '../tensor/tensor';
+import { Tensor, expectTensor } from '../tensor/tensor';
 import { backward } from './engine';
 import { noGrad } from './grad-mode';
 
@@ -67,6 +67,11 @@ export function gradcheck(
   inputs: readonly Tensor[],
   options: GradcheckOptions = {},
 ): boolean {
+  checkFunction('gradcheck', 'fn', fn);
+  checkOptions('gradcheck', options);
+  readList('gradcheck', 'inputs', inputs, 'tensors').forEach((t, i) => {
+    expectTensor('gradcheck', `inputs[${i}]`, t);
+  });
   const { eps = 1e-6, atol = 1e-7, rtol = 1e-5 } = options;
   inputs.forEach((t, i) => {
     if (t.requiresGrad && t.dtype !== 'float64') {

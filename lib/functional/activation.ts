@@ -5,7 +5,7 @@
 import { needsGrad, record } from '../autograd/engine';
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { activationFns, run, type ActivationFn } from '../native';
-import { formatShape, normalizeDim, real } from '../shape';
+import { checkOptions, formatShape, normalizeDim, real } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating, oneOf } from './checks';
@@ -54,6 +54,7 @@ export interface LeakyReluOptions {
  * F.leakyRelu(tensor([-2, 3]), { negativeSlope: 0.1 }); // tensor([-0.2000, 3.0000])
  */
 export function leakyRelu(input: Tensor, options: LeakyReluOptions = {}): Tensor {
+  checkOptions('leakyRelu', options);
   const slope = finite('leakyRelu', 'negativeSlope', options.negativeSlope ?? 0.01);
   return activation('leakyRelu', 'leaky_relu', input, slope);
 }
@@ -91,6 +92,7 @@ export interface AlphaOption {
 
 /** x where it is positive, else alpha (e^x - 1) (Clevert et al., 2015). */
 export function elu(input: Tensor, options: AlphaOption = {}): Tensor {
+  checkOptions('elu', options);
   return activation('elu', 'elu', input, 1, finite('elu', 'alpha', options.alpha ?? 1), 1);
 }
 
@@ -102,6 +104,7 @@ export function selu(input: Tensor): Tensor {
 
 /** x where it is positive, else alpha (e^(x / alpha) - 1): smooth for any alpha (Barron, 2017). */
 export function celu(input: Tensor, options: AlphaOption = {}): Tensor {
+  checkOptions('celu', options);
   const rule = 'must be finite and not 0';
   const alpha = real('celu', 'alpha', options.alpha ?? 1, rule, (v) => Number.isFinite(v) && v !== 0);
   return activation('celu', 'elu', input, 1, alpha, 1 / alpha);
@@ -119,6 +122,7 @@ export interface GeluOptions {
  * F.gelu(x, { approximate: 'tanh' });
  */
 export function gelu(input: Tensor, options: GeluOptions = {}): Tensor {
+  checkOptions('gelu', options);
   expectFloating('gelu', 'input', input);
   const approximate = oneOf('gelu', 'approximate', options.approximate ?? 'none', ['none', 'tanh']);
   return approximate === 'none' ? unary('gelu', input) : activation('gelu', 'gelu_tanh', input);
@@ -153,6 +157,7 @@ export interface HardtanhOptions {
 
 /** min(max(x, minVal), maxVal); the derivative is 0 on both borders. */
 export function hardtanh(input: Tensor, options: HardtanhOptions = {}): Tensor {
+  checkOptions('hardtanh', options);
   const minVal = finite('hardtanh', 'minVal', options.minVal ?? -1);
   const maxVal = finite('hardtanh', 'maxVal', options.maxVal ?? 1);
   if (minVal > maxVal) {
@@ -175,6 +180,7 @@ export interface SoftplusOptions {
 
 /** log(1 + e^(beta x)) / beta */
 export function softplus(input: Tensor, options: SoftplusOptions = {}): Tensor {
+  checkOptions('softplus', options);
   const rule = 'must be finite and not 0';
   const beta = real('softplus', 'beta', options.beta ?? 1, rule, (v) => Number.isFinite(v) && v !== 0);
   return activation(

@@ -8,7 +8,7 @@
 import { needsGrad, record } from '../autograd/engine';
 import { ShapeError } from '../errors';
 import { run } from '../native';
-import { formatShape, real, sizeOf } from '../shape';
+import { checkOptions, formatShape, real, sizeOf } from '../shape';
 import { contiguousElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating } from './checks';
@@ -144,6 +144,7 @@ export function batchNorm(
   options: BatchNormOptions = {},
 ): Tensor {
   const op = 'batchNorm';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   const { shape } = input;
   if (shape.length < 2 || shape[1] === 0) {

@@ -3,7 +3,7 @@
  * All for any number of spatial dimensions; native descriptors have three, with size 1 in front for lower ranks.
  */
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
-import { checkElementCount, formatShape, sizeOf, type Shape, type Size } from '../shape';
+import { checkElementCount, checkOptions, formatShape, sizeOf, type Shape, type Size } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { isExactConv } from './conv-exact';
 import { checkSameFloat } from './matmul';
@@ -268,6 +268,7 @@ export function planConv(
   bias: Tensor | null,
   options: ConvOptions,
 ): ConvPlan {
+  checkOptions(op, options);
   checkOperands(op, rank, input, weight, bias);
   const batched = input.ndim === rank + 2;
   const channels = input.shape[batched ? 1 : 0];
@@ -344,6 +345,7 @@ export function planConvTranspose(
   bias: Tensor | null,
   options: ConvTransposeOptions,
 ): ConvPlan {
+  checkOptions(op, options);
   checkOperands(op, rank, input, weight, bias);
   const batched = input.ndim === rank + 2;
   const channels = input.shape[batched ? 1 : 0];

@@ -9,7 +9,7 @@ import { needsGrad, record } from '../autograd/engine';
 import { isFloating } from '../dtype';
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { run } from '../native';
-import { formatShape, integer, real, sameShape, sizeOf, type Shape } from '../shape';
+import { checkOptions, formatShape, integer, real, sameShape, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo } from './broadcast';
@@ -206,6 +206,7 @@ function wrongTarget(call: ClassLoss, target: Tensor, probabilities: boolean): n
  * F.crossEntropy(logits, labels, { reduction: 'none' });        // tensor([2.4076, 0.4076])
  */
 export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  checkOptions('crossEntropy', options);
   const call = checked('crossEntropy', input, options, true);
   expectTensor('crossEntropy', 'target', target);
   if (sameShape(target.shape, input.shape) && isFloating(target.dtype)) return probabilityLoss(call, target);
@@ -223,6 +224,7 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
  * F.nllLoss(F.logSoftmax(logits, 1), labels); // the same as F.crossEntropy(logits, labels)
  */
 export function nllLoss(input: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
+  checkOptions('nllLoss', options);
   const { reduction, weight, ignoreIndex } = options;
   const call = checked(
     'nllLoss',

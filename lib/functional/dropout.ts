@@ -1,7 +1,7 @@
 /** Dropout: zeroes a random part in training and scales the rest, so that the expected value stays. */
 import { needsGrad, record } from '../autograd/engine';
 import { ShapeError } from '../errors';
-import { formatShape, real, type Shape } from '../shape';
+import { checkOptions, formatShape, real, type Shape } from '../shape';
 import { fillRandom } from '../random';
 import { fillElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
@@ -13,7 +13,8 @@ export interface DropoutOptions {
   readonly training?: boolean;
 }
 
-export function checkProbability(op: string, p: number): number {
+function checkProbability(op: string, p: number, options: DropoutOptions): number {
+  checkOptions(op, options);
   return real(op, 'p', p, 'must be in 0..1', (v) => v >= 0 && v <= 1);
 }
 
@@ -36,7 +37,7 @@ function drawn(shape: Shape, input: Tensor, p: number, factor: number): Tensor {
 
 /** input * mask, where the mask broadcasts and nobody else sees it. */
 function dropped(op: string, input: Tensor, p: number, options: DropoutOptions, maskShape: Shape): Tensor {
-  checkProbability(op, p);
+  checkProbability(op, p, options);
   if (options.training === false || p === 0) return input;
   if (p === 1) return nothing(op, input);
   const mask = drawn(maskShape, input, p, 1 / (1 - p));
@@ -128,13 +129,41 @@ const seluFloor = -1.0507009873554805 * 1.6732632423543772;
  * @throws as {@link dropout}
  */
 export function alphaDropout(input: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
-  const op = 'alphaDropout';
+  expectFloating('alphaDropout', 'input', input);
+  return floored('alphaDropout', input, p, options, input.shape);
+}
+
+/**
+ * {@link alphaDropout} of whole channels.
+ *
+ * **Shape**: [n, c, ...], kept
+ * @throws as {@link dropout}; ShapeError for fewer than two dimensions
+ *
+ * @example
+ * F.featureAlphaDropout(randn([2, 16, 7, 7]), 0.1);
+ */
+export function featureAlphaDropout(input: Tensor, p = 0.5, options: DropoutOptions = {}): Tensor {
+  const op = 'featureAlphaDropout';
   expectFloating(op, 'input', input);
-  checkProbability(op, p);
+  if (input.ndim < 2) {
+    const expected = 'must have at least 2 dimensions';
+    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+  }
+  return floored(
+    op,
+    input,
+    p,
+    options,
+    input.shape.map((size, d) => (d < 2 ? size : 1)),
+  );
+}
+
+function floored(op: string, input: Tensor, p: number, options: DropoutOptions, maskShape: Shape): Tensor {
+  checkProbability(op, p, options);
   if (options.training === false || p === 0) return input;
   if (p === 1) return nothing(op, input);
   const a = 1 / Math.sqrt((1 - p) * (1 + p * seluFloor ** 2));
-  const mask = drawn(input.shape, input, p, a);
+  const mask = drawn(maskShape, input, p, a);
   // a (kept ? x : floor) - a p floor
   const y = add(mul(sub(input.detach(), seluFloor), mask), seluFloor * a * (1 - p));
   if (needsGrad(input)) return record(op, y, [input], (grad) => [mul(grad, mask)], { owned: [mask] });

@@ -348,5 +348,6 @@ export function where(condition: Tensor, input: Operand, other: Operand): Tensor
 
 /** A copy with its own memory; gradients flow through. */
 export function clone(input: Tensor): Tensor {
+  expectTensor('clone', 'input', input);
   return record('clone', cloneElements(input), [input], (grad) => [grad]);
 }

@@ -1,11 +1,12 @@
 /** Rows of a table by number. */
 import { needsGrad, record } from '../autograd/engine';
 import { DTypeError, ShapeError } from '../errors';
-import { formatShape, integer } from '../shape';
+import { checkOptions, formatShape, integer } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { mul, ne } from './elementwise';
 import { castTo } from './broadcast';
+import { indexValues } from './gather';
 import { indexSelect } from './indexing';
 import { reshape } from './views';
 
@@ -25,6 +26,7 @@ export interface EmbeddingOptions {
  */
 export function embedding(input: Tensor, weight: Tensor, options: EmbeddingOptions = {}): Tensor {
   const op = 'embedding';
+  checkOptions(op, options);
   expectTensor(op, 'input', input);
   expectFloating(op, 'weight', weight);
   if (input.dtype !== 'int32') {
@@ -40,6 +42,7 @@ export function embedding(input: Tensor, weight: Tensor, options: EmbeddingOptio
   }
   const [count, features] = weight.shape;
   const { paddingIdx } = options;
+  indexValues(op, 'input', input, 0, count - 1);
   const flat = reshape(input, [input.numel]);
   let rows = indexSelect(weight, 0, flat);
   if (paddingIdx != null) {

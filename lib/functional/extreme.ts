@@ -4,7 +4,7 @@
  */
 import { needsGrad, record } from '../autograd/engine';
 import { run } from '../native';
-import { normalizeDim, sizeOf } from '../shape';
+import { checkOptions, normalizeDim, sizeOf } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, reduceCode } from './broadcast';
@@ -88,6 +88,7 @@ function extremeAlong(
 export function max(input: Tensor): Tensor;
 export function max(input: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function max(input: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesAndIndices {
+  checkOptions('max', options);
   expectTensor('max', 'input', input);
   if (dim == null) return extremeOver('max', 'max', input, null, {});
   return extremeAlong('max', 'max', input, dim, options.keepdim === true);
@@ -97,6 +98,7 @@ export function max(input: Tensor, dim?: number, options: ReduceOptions = {}): T
 export function min(input: Tensor): Tensor;
 export function min(input: Tensor, dim: number, options?: ReduceOptions): ValuesAndIndices;
 export function min(input: Tensor, dim?: number, options: ReduceOptions = {}): Tensor | ValuesAndIndices {
+  checkOptions('min', options);
   expectTensor('min', 'input', input);
   if (dim == null) return extremeOver('min', 'min', input, null, {});
   return extremeAlong('min', 'min', input, dim, options.keepdim === true);
@@ -104,11 +106,13 @@ export function min(input: Tensor, dim?: number, options: ReduceOptions = {}): T
 
 /** The largest elements over one or several dimensions (all if omitted). @throws ShapeError of no elements */
 export function amax(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('amax', options);
   return extremeOver('amax', 'max', input, dim, options);
 }
 
 /** The smallest elements over one or several dimensions (all if omitted). @throws ShapeError of no elements */
 export function amin(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('amin', options);
   return extremeOver('amin', 'min', input, dim, options);
 }
 
@@ -127,10 +131,12 @@ function argExtreme(
 
 /** Position of the first largest element along `dim`, or in row-major order; int32. */
 export function argmax(input: Tensor, dim?: number | null, options: ReduceOptions = {}): Tensor {
+  checkOptions('argmax', options);
   return argExtreme('argmax', input, dim, options);
 }
 
 /** Position of the first smallest element along `dim`, or in row-major order; int32. */
 export function argmin(input: Tensor, dim?: number | null, options: ReduceOptions = {}): Tensor {
+  checkOptions('argmin', options);
   return argExtreme('argmin', input, dim, options);
 }

@@ -14,6 +14,7 @@ import { fillRandom } from '../random';
 import { cloneElements, copyElements, fillElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, sumTo } from './broadcast';
+import { expectFloating } from './checks';
 import { clamp, type ClampOptions } from './clamp';
 import { add, div, mul, sub, type Operand } from './elementwise';
 import { scatter, scatterAdd } from './gather';
@@ -29,6 +30,9 @@ function refuse(op: string, expected: string, hint: string): never {
 function checkEditable(op: string, t: Tensor, recorded: boolean): void {
   if (isGradEnabled() && t.isLeaf && t.requiresGrad) {
     refuse(op, 'is a leaf that requires gradients', 'edit it inside noGrad, or edit a clone()');
+  }
+  if (t.strides.some((step, d) => step === 0 && t.shape[d] > 1)) {
+    refuse(op, 'was expanded: several elements lie in one place', 'edit a clone()');
   }
   if (recorded && t.isView) {
     refuse(
@@ -165,6 +169,7 @@ export function copy_(t: Tensor, source: Tensor): Tensor {
 
 /** Fills with normal numbers. */
 export function normal_(t: Tensor, mean = 0, std = 1): Tensor {
+  expectFloating('normal_', 'tensor', t);
   real('normal_', 'mean', mean, 'must be finite', Number.isFinite);
   real('normal_', 'std', std, 'must be finite and >= 0', (v) => v >= 0 && Number.isFinite(v));
   return edit('normal_', t, 0, (old) => {
@@ -176,6 +181,7 @@ export function normal_(t: Tensor, mean = 0, std = 1): Tensor {
 
 /** Fills with uniform numbers in [from, to). */
 export function uniform_(t: Tensor, from = 0, to = 1): Tensor {
+  expectFloating('uniform_', 'tensor', t);
   real('uniform_', 'from', from, 'must be finite', Number.isFinite);
   real('uniform_', 'to', to, `must be finite and >= from`, (v) => v >= from && Number.isFinite(v));
   return edit('uniform_', t, 0, (old) => {

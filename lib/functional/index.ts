@@ -2,7 +2,15 @@
 export * from './elementwise';
 export { linear, matmul } from './matmul';
 export { logSoftmax, softmax } from './softmax';
-export { alphaDropout, dropout, dropout1d, dropout2d, dropout3d, type DropoutOptions } from './dropout';
+export {
+  alphaDropout,
+  dropout,
+  dropout1d,
+  dropout2d,
+  dropout3d,
+  featureAlphaDropout,
+  type DropoutOptions,
+} from './dropout';
 export { embedding, type EmbeddingOptions } from './embedding';
 export { interpolate, type InterpolateOptions } from './interpolate';
 export { pad, type PaddingMode, type PadOptions } from './pad';

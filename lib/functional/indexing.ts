@@ -13,9 +13,11 @@ import { run } from '../native';
 import {
   broadcastShapes,
   broadcastStrides,
+  checkShape,
   formatShape,
   integer,
   normalizeDim,
+  readList,
   sizeOf,
   type Shape,
 } from '../shape';
@@ -183,6 +185,8 @@ function placesIn(op: string, shape: Shape, strides: readonly number[], position
   const others = shape.map((_, d) => d).filter((d) => !dims.includes(d));
   const outer = others.filter((d) => d < first);
   const inner = others.filter((d) => d >= first);
+  const result = [...outer.map((d) => shape[d]), ...picked, ...inner.map((d) => shape[d])];
+  checkShape(op, result, 'the result:');
   const offsets = offsetsOf(positions, strides, picked);
   return {
     fields: {
@@ -195,7 +199,7 @@ function placesIn(op: string, shape: Shape, strides: readonly number[], position
       innerStrides: inner.map((d) => strides[d]),
     },
     offsets,
-    shape: [...outer.map((d) => shape[d]), ...picked, ...inner.map((d) => shape[d])],
+    shape: result,
   };
 }
 
@@ -240,7 +244,7 @@ function indexAt(op: string, x: Tensor, positions: PositionList): Tensor {
 }
 
 function checkEntries(op: string, indices: readonly Index[]): void {
-  indices.forEach((entry, i) => {
+  readList(op, 'index', indices, 'indices, one per dimension').forEach((entry, i) => {
     if (isBasic(entry) || entry instanceof Tensor || Array.isArray(entry)) return;
     throw new ArgumentTypeError({
       op,

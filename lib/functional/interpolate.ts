@@ -3,7 +3,15 @@
  * bilinear mixes two of them, y = (1 - w) x[i] + w x[i + 1].
  */
 import { ArgumentTypeError, ShapeError, describe } from '../errors';
-import { checkElementCount, formatShape, real, sizeTuple, type Size } from '../shape';
+import {
+  checkElementCount,
+  checkOptions,
+  numberList,
+  formatShape,
+  real,
+  sizeTuple,
+  type Size,
+} from '../shape';
 import { tensor } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { expectFloating, oneOf } from './checks';
@@ -48,7 +56,7 @@ function axes(op: string, input: Tensor, options: InterpolateOptions): Axis[] {
   const list =
     typeof scaleFactor === 'number'
       ? new Array<number>(rank).fill(scaleFactor)
-      : Array.from(scaleFactor ?? []);
+      : numberList(op, 'scaleFactor', scaleFactor ?? []);
   if (list.length !== rank) {
     throw new ArgumentTypeError({
       op,
@@ -114,6 +122,7 @@ function linearMix(input: Tensor, { dim, from, to, step }: Axis, alignCorners: b
  */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
   const op = 'interpolate';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   const mode = oneOf(op, 'mode', options.mode ?? 'nearest', ['nearest', 'bilinear']);
   const fits = mode === 'bilinear' ? input.ndim === 4 : input.ndim >= 3 && input.ndim <= 5;

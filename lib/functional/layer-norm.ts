@@ -4,10 +4,20 @@
  *
  * The first three are batch normalisation of the same memory seen in another shape: rows as channels, [1, rows, row].
  */
+import { record } from '../autograd/engine';
 import { ShapeError } from '../errors';
-import { formatShape, integer, real, sameShape, sizeOf, type Shape } from '../shape';
+import {
+  checkOptions,
+  numberList,
+  formatShape,
+  integer,
+  real,
+  sameShape,
+  sizeOf,
+  type Shape,
+} from '../shape';
 import { cloneElements, copyElements } from '../tensor/copy';
-import { expectTensor, type Tensor } from '../tensor/tensor';
+import { Tensor, expectTensor } from '../tensor/tensor';
 import { checkEps, channelVector, normalizeChannels } from './batch-norm';
 import { expectDTypeOf, expectFloating } from './checks';
 import { add, div, mul, pow, square } from './elementwise';
@@ -18,11 +28,15 @@ import { expand, reshape } from './views';
 
 /** x with each of `rows` equal parts brought to mean 0 and variance 1. */
 function normalizeRows(op: string, input: Tensor, rows: number, eps: number): Tensor {
+  if (input.numel === 0) {
+    const empty = (): Tensor => Tensor.empty(input.shape, input.dtype);
+    return record(op, empty(), [input], () => [empty()]);
+  }
   return normalizeChannels(input, {
     op,
     n: 1,
     c: rows,
-    s: rows === 0 ? 0 : input.numel / rows,
+    s: input.numel / rows,
     weight: null,
     bias: null,
     runningMean: null,
@@ -73,9 +87,10 @@ export function layerNorm(
   options: AffineOptions = {},
 ): Tensor {
   const op = 'layerNorm';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
-  const sizes = (typeof normalizedShape === 'number' ? [normalizedShape] : Array.from(normalizedShape)).map(
-    (v, i) => integer(op, `normalizedShape[${i}]`, v, 1),
+  const sizes = numberList(op, 'normalizedShape', normalizedShape).map((v, i) =>
+    integer(op, `normalizedShape[${i}]`, v, 1),
   );
   const eps = checkEps(op, options.eps ?? 1e-5);
   const ends = input.shape.slice(Math.max(0, input.ndim - sizes.length));
@@ -114,6 +129,7 @@ function channelShape(c: number, ndim: number): number[] {
  */
 export function groupNorm(input: Tensor, numGroups: number, options: AffineOptions = {}): Tensor {
   const op = 'groupNorm';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   integer(op, 'numGroups', numGroups, 1);
   const eps = checkEps(op, options.eps ?? 1e-5);
@@ -155,6 +171,7 @@ export function instanceNorm(
   options: InstanceNormOptions = {},
 ): Tensor {
   const op = 'instanceNorm';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   const eps = checkEps(op, options.eps ?? 1e-5);
   const momentum = real(op, 'momentum', options.momentum ?? 0.1, 'must be in 0..1', (v) => v >= 0 && v <= 1);
@@ -184,6 +201,8 @@ export function instanceNorm(
       op, n, c, s, weight, bias, runningMean: mean, runningVar: variance, training: false, momentum, eps,
     }); // prettier-ignore
   }
+  if (input.numel === 0)
+    return affine(normalizeRows(op, input, n * c, eps), weight, bias, channelShape(c, input.ndim));
   // Each sample updates its own copy of the running statistics; the average of the copies is kept.
   const spread = (t: Tensor | null): Tensor | null =>
     t === null ? null : reshape(cloneElements(expand(t.detach(), [n, c])), [n * c]);
@@ -238,6 +257,7 @@ export function localResponseNorm(
   options: LocalResponseNormOptions = {},
 ): Tensor {
   const op = 'localResponseNorm';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   integer(op, 'size', size, 1);
   if (input.ndim < 3) {

@@ -1,6 +1,6 @@
 /** Questions about elements, masks, and comparisons of whole tensors. Nothing here has a gradient but maskedFill. */
 import { promote } from '../dtype';
-import { real, sameShape } from '../shape';
+import { checkOptions, real, sameShape } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { castTo } from './broadcast';
 import { abs, add, eq, le, logicalAnd, lt, mul, ne, sub, where, type Operand } from './elementwise';
@@ -79,6 +79,7 @@ export interface AllCloseOptions {
  */
 export function allClose(input: Tensor, other: Tensor, options: AllCloseOptions = {}): boolean {
   const op = 'allClose';
+  checkOptions(op, options);
   const { rtol = 1e-5, atol = 1e-8, equalNan = false } = options;
   real(op, 'rtol', rtol, 'must be >= 0', (v) => v >= 0);
   real(op, 'atol', atol, 'must be >= 0', (v) => v >= 0);

@@ -2,7 +2,7 @@
 import { needsGrad, record } from '../autograd/engine';
 import { noGrad } from '../autograd/grad-mode';
 import { ArgumentRangeError } from '../errors';
-import { formatShape, real, sameShape } from '../shape';
+import { checkOptions, formatShape, real, sameShape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { logSigmoid } from './activation';
@@ -39,6 +39,7 @@ function comparable(op: string, input: Tensor, target: Tensor): Tensor {
  * F.mseLoss(tensor([1, 2]), tensor([0, 4])).item(); // 2.5
  */
 export function mseLoss(input: Tensor, target: Tensor, options: ReductionOption = {}): Tensor {
+  checkOptions('mseLoss', options);
   const t = comparable('mseLoss', input, target);
   return reduced(square(sub(input, t)), checkReduction('mseLoss', options.reduction));
 }
@@ -53,6 +54,7 @@ export function mseLoss(input: Tensor, target: Tensor, options: ReductionOption 
  * F.l1Loss(tensor([1, 2]), tensor([0, 4])).item(); // 1.5
  */
 export function l1Loss(input: Tensor, target: Tensor, options: ReductionOption = {}): Tensor {
+  checkOptions('l1Loss', options);
   const t = comparable('l1Loss', input, target);
   return reduced(abs(sub(input, t)), checkReduction('l1Loss', options.reduction));
 }
@@ -76,6 +78,7 @@ export interface SmoothL1LossOptions extends ReductionOption {
  * @throws RangeError for a negative beta
  */
 export function smoothL1Loss(input: Tensor, target: Tensor, options: SmoothL1LossOptions = {}): Tensor {
+  checkOptions('smoothL1Loss', options);
   const t = comparable('smoothL1Loss', input, target);
   const rule = 'must be finite and >= 0';
   const beta = real('smoothL1Loss', 'beta', options.beta ?? 1, rule, (v) => v >= 0 && Number.isFinite(v));
@@ -94,6 +97,7 @@ export interface HuberLossOptions extends ReductionOption {
  * @throws RangeError unless delta > 0
  */
 export function huberLoss(input: Tensor, target: Tensor, options: HuberLossOptions = {}): Tensor {
+  checkOptions('huberLoss', options);
   const t = comparable('huberLoss', input, target);
   const rule = 'must be finite and > 0';
   const delta = real('huberLoss', 'delta', options.delta ?? 1, rule, (v) => v > 0 && Number.isFinite(v));
@@ -138,6 +142,7 @@ export function binaryCrossEntropy(
   options: BinaryCrossEntropyOptions = {},
 ): Tensor {
   const op = 'binaryCrossEntropy';
+  checkOptions(op, options);
   const t = binaryTarget(op, input, target);
   const reduction = checkReduction(op, options.reduction);
   if (input.numel > 0) expectProbabilities(op, input.detach());
@@ -193,6 +198,7 @@ export function binaryCrossEntropyWithLogits(
   options: BinaryCrossEntropyWithLogitsOptions = {},
 ): Tensor {
   const op = 'binaryCrossEntropyWithLogits';
+  checkOptions(op, options);
   const t = binaryTarget(op, input, target);
   const reduction = checkReduction(op, options.reduction);
   // log(1 - sigmoid(x)) = log sigmoid(x) - x
@@ -220,6 +226,7 @@ export interface KlDivOptions {
  * F.klDiv(F.logSoftmax(x, 1), F.softmax(teacher, 1), { reduction: 'batchmean' });
  */
 export function klDiv(input: Tensor, target: Tensor, options: KlDivOptions = {}): Tensor {
+  checkOptions('klDiv', options);
   const t = comparable('klDiv', input, target);
   const reduction = oneOf('klDiv', 'reduction', options.reduction ?? 'mean', [
     'none',

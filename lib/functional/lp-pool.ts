@@ -1,5 +1,5 @@
 /** Pooling by the p-norm of each window: (sum of x^p)^(1/p), as average pooling of powers. */
-import { real, sizeOf, sizeTuple, type Size } from '../shape';
+import { checkOptions, real, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { abs, mul, pow, relu, sign } from './elementwise';
@@ -20,6 +20,7 @@ function lpPool(
   kernelSize: Size,
   options: LpPoolOptions,
 ): Tensor {
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   const p = real(op, 'normType', normType, 'must be finite and not 0', (v) => v !== 0 && Number.isFinite(v));
   const cells = sizeOf(sizeTuple(op, 'kernelSize', kernelSize, rank, 1));

@@ -6,7 +6,16 @@ import { ArgumentRangeError, DTypeError, ShapeError } from '../errors';
 import { run } from '../native';
 import { expectTensor, Tensor } from '../tensor/tensor';
 import { contiguousElements } from '../tensor/copy';
-import { formatShape, integer, sameShape, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
+import {
+  checkOptions,
+  formatShape,
+  integer,
+  sameShape,
+  sizeOf,
+  sizeTuple,
+  type Shape,
+  type Size,
+} from '../shape';
 import { expectFloating } from './checks';
 import { splitPlanes, type SpatialRank } from './pool-shape';
 
@@ -83,6 +92,7 @@ function maxUnpool(
   kernelSize: Size,
   options: MaxUnpoolOptions,
 ): Tensor {
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   expectTensor(op, 'indices', indices);
   if (indices.dtype !== 'int32') {

@@ -6,7 +6,7 @@
  */
 import { record } from '../autograd/engine';
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
-import { formatShape, integer, real, type Shape } from '../shape';
+import { checkOptions, formatShape, integer, real, type Shape } from '../shape';
 import { copyElements, fillElements } from '../tensor/copy';
 import { tensor } from '../tensor/create';
 import { Tensor, expectTensor } from '../tensor/tensor';
@@ -125,6 +125,7 @@ function sources(op: string, mode: PaddingMode, size: number, border: Border): I
  */
 export function pad(input: Tensor, padding: readonly number[], options: PadOptions = {}): Tensor {
   const op = 'pad';
+  checkOptions(op, options);
   expectTensor(op, 'input', input);
   const mode = oneOf(op, 'mode', options.mode ?? 'constant', [
     'constant',

@@ -7,7 +7,7 @@
 import { needsGrad, record } from '../autograd/engine';
 import { ArgumentTypeError, describe } from '../errors';
 import { run } from '../native';
-import { real, type Size } from '../shape';
+import { checkOptions, real, type Size } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
@@ -19,6 +19,10 @@ export interface MaxPoolOptions extends WindowOptions {
   /** Distance between the cells of a window. Default 1. */
   readonly dilation?: Size | undefined;
 }
+
+/** Asks for `[values, indices]`, see {@link maxPool2dWithIndices}. */
+type WithIndices = MaxPoolOptions & { readonly returnIndices: true };
+type AnyMaxPoolOptions = MaxPoolOptions & { readonly returnIndices?: boolean };
 
 export interface AvgPoolOptions extends WindowOptions {
   /** Zeros of the padding count in the divisor. Default true. */
@@ -46,6 +50,7 @@ function maxPool(
   options: MaxPoolOptions,
   keepChosen: boolean,
 ): { values: Tensor; chosen: Tensor | null; plan: PoolPlan } {
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   checkFlag(op, 'ceilMode', options.ceilMode);
   const plan = planWindows(op, input, rank, kernelSize, options, options.dilation);
@@ -88,6 +93,20 @@ function maxPoolWithIndices(
   return { values, indices };
 }
 
+function maxPoolAsAsked(
+  op: string,
+  rank: SpatialRank,
+  input: Tensor,
+  kernelSize: Size,
+  options: AnyMaxPoolOptions = {},
+): Tensor | [Tensor, Tensor] {
+  checkOptions(op, options);
+  checkFlag(op, 'returnIndices', options.returnIndices);
+  if (options.returnIndices !== true) return maxPool(op, rank, input, kernelSize, options, false).values;
+  const { values, indices } = maxPoolWithIndices(op, rank, input, kernelSize, options);
+  return [values, indices];
+}
+
 /**
  * The largest value of each window.
  *
@@ -98,8 +117,14 @@ function maxPoolWithIndices(
  * @example
  * F.maxPool1d(tensor([[[1, 3, 2, 5]]]), 2).toArray(); // [[[3, 5]]]
  */
-export function maxPool1d(input: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
-  return maxPool('maxPool1d', 1, input, kernelSize, options, false).values;
+export function maxPool1d(input: Tensor, kernelSize: Size, options: WithIndices): [Tensor, Tensor];
+export function maxPool1d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
+export function maxPool1d(
+  input: Tensor,
+  kernelSize: Size,
+  options?: AnyMaxPoolOptions,
+): Tensor | [Tensor, Tensor] {
+  return maxPoolAsAsked('maxPool1d', 1, input, kernelSize, options);
 }
 
 /**
@@ -107,18 +132,32 @@ export function maxPool1d(input: Tensor, kernelSize: Size, options: MaxPoolOptio
  *
  * **Shape**: [n, c, h, w] or [c, h, w] -> floor((h + 2 padding - dilation (kernelSize - 1) - 1) / stride + 1) rows, and
  * columns likewise; ceil instead of floor in ceilMode
+ * @param options.returnIndices gives `[values, indices]`, see {@link maxPool2dWithIndices}
  * @throws ShapeError if a window does not fit, ArgumentRangeError for sizes that make no sense
  *
  * @example
  * F.maxPool2d(arange(16).reshape([1, 1, 4, 4]), 3, { stride: 2, padding: 1 }).toArray(); // [[[[5, 7], [13, 15]]]]
+ * const [y, indices] = F.maxPool2d(x, 2, { returnIndices: true });
  */
-export function maxPool2d(input: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
-  return maxPool('maxPool2d', 2, input, kernelSize, options, false).values;
+export function maxPool2d(input: Tensor, kernelSize: Size, options: WithIndices): [Tensor, Tensor];
+export function maxPool2d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
+export function maxPool2d(
+  input: Tensor,
+  kernelSize: Size,
+  options?: AnyMaxPoolOptions,
+): Tensor | [Tensor, Tensor] {
+  return maxPoolAsAsked('maxPool2d', 2, input, kernelSize, options);
 }
 
 /** The largest value of each window of [n, c, d, h, w] or [c, d, h, w]; see {@link maxPool2d}. */
-export function maxPool3d(input: Tensor, kernelSize: Size, options: MaxPoolOptions = {}): Tensor {
-  return maxPool('maxPool3d', 3, input, kernelSize, options, false).values;
+export function maxPool3d(input: Tensor, kernelSize: Size, options: WithIndices): [Tensor, Tensor];
+export function maxPool3d(input: Tensor, kernelSize: Size, options?: MaxPoolOptions): Tensor;
+export function maxPool3d(
+  input: Tensor,
+  kernelSize: Size,
+  options?: AnyMaxPoolOptions,
+): Tensor | [Tensor, Tensor] {
+  return maxPoolAsAsked('maxPool3d', 3, input, kernelSize, options);
 }
 
 /**
@@ -166,6 +205,7 @@ function avgPool(
   kernelSize: Size,
   options: AvgPoolOptions,
 ): Tensor {
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   checkFlag(op, 'ceilMode', options.ceilMode);
   checkFlag(op, 'countIncludePad', options.countIncludePad);

@@ -1,10 +1,10 @@
 /** Tensors cut into pieces, repeated, reversed, rotated; all made of views and `cat`, so gradients follow. */
 import { ArgumentRangeError, ShapeError, describe } from '../errors';
-import { checkShape, formatShape, integer, normalizeDim, normalizeDims } from '../shape';
+import { checkShape, formatShape, integer, normalizeDim, normalizeDims, numberList, sizeOf } from '../shape';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { clone } from './elementwise';
 import { indexSelect } from './indexing';
-import { cat, flatten, narrow, permute, reshape } from './views';
+import { cat, expand, flatten, narrow, permute, reshape } from './views';
 
 function expectDimension(op: string, input: Tensor): void {
   if (expectTensor(op, 'input', input).ndim > 0) return;
@@ -63,7 +63,8 @@ export function chunk(input: Tensor, chunks: number, dim = 0): Tensor[] {
 /** A copy with the order along `dims` reversed. */
 export function flip(input: Tensor, dims: number | readonly number[]): Tensor {
   expectTensor('flip', 'input', input);
-  const list = typeof dims !== 'number' && dims.length === 0 ? [] : normalizeDims('flip', dims, input.ndim);
+  const listed = numberList('flip', 'dims', dims);
+  const list = listed.length === 0 ? [] : normalizeDims('flip', listed, input.ndim);
   let y = input;
   for (const d of list) {
     const n = input.shape[d];
@@ -87,13 +88,13 @@ export function roll(
 ): Tensor {
   const op = 'roll';
   expectTensor(op, 'input', input);
-  const shiftList = typeof shifts === 'number' ? [shifts] : Array.from(shifts);
+  const shiftList = numberList(op, 'shifts', shifts);
   shiftList.forEach((s, i) => integer(op, `shifts[${i}]`, s, -Number.MAX_SAFE_INTEGER));
   if (dims === undefined) {
     if (shiftList.length !== 1) lengthError(op, shiftList.length, 1);
     return reshape(roll(flatten(input), shiftList, [0]), input.shape);
   }
-  const dimList = typeof dims === 'number' ? [dims] : Array.from(dims);
+  const dimList = numberList(op, 'dims', dims);
   if (shiftList.length !== dimList.length) lengthError(op, shiftList.length, dimList.length);
   expectDimension(op, input);
   const start = dimList.length === 0 ? clone(input) : input;
@@ -143,12 +144,19 @@ export function repeat(input: Tensor, repeats: readonly number[]): Tensor {
     y.shape.map((n, d) => n * counts[d]),
     'the result',
   );
-  return counts.length === 0 ? clone(input) : counts.reduce((t, count, d) => repeatOne(t, count, d), y);
+  if (counts.every((count) => count === 1)) return clone(y);
+  return counts.reduce((t, count, d) => (count === 1 ? t : repeatOne(t, count, d)), y);
 }
 
+/** `count` blocks side by side along dimension d, for count > 1 or 0. */
 function repeatOne(t: Tensor, count: number, d: number): Tensor {
-  if (count === 0) return narrow(t, d, 0, 0);
-  return cat(new Array<Tensor>(count).fill(t), d);
+  const { shape } = t;
+  const [outer, block] = [sizeOf(shape.slice(0, d)), sizeOf(shape.slice(d))];
+  const blocks = expand(reshape(t, [outer, 1, block]), [outer, count, block]);
+  return reshape(
+    blocks,
+    shape.map((n, i) => (i === d ? n * count : n)),
+  );
 }
 
 /** As {@link repeat}, with 1 for dimensions in front that `dims` leaves out. */
@@ -167,9 +175,7 @@ export function movedim(
   const op = 'movedim';
   expectTensor(op, 'input', input);
   const listed = (argument: string, dims: number | readonly number[]): number[] => {
-    const list = (typeof dims === 'number' ? [dims] : Array.from(dims)).map((d) =>
-      normalizeDim(op, d, input.ndim, argument),
-    );
+    const list = numberList(op, argument, dims).map((d) => normalizeDim(op, d, input.ndim, argument));
     if (new Set(list).size === list.length) return list;
     throw new ArgumentRangeError({ op, argument, expected: 'must not repeat', received: describe(dims) });
   };

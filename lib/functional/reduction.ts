@@ -7,7 +7,15 @@ import { needsGrad, record } from '../autograd/engine';
 import { isFloating } from '../dtype';
 import { ShapeError } from '../errors';
 import { run } from '../native';
-import { contiguousStrides, formatShape, normalizeDims, real, sizeOf, type Shape } from '../shape';
+import {
+  checkOptions,
+  contiguousStrides,
+  formatShape,
+  normalizeDims,
+  real,
+  sizeOf,
+  type Shape,
+} from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo, reduceDims, reduceMiddle, type ReduceFn } from './broadcast';
@@ -62,6 +70,7 @@ export interface Reducing {
 }
 
 export function reducing(op: string, x: Tensor, dim: Dims | undefined, options: ReduceOptions): Reducing {
+  checkOptions('reducing', options);
   const dims = normalizeDims(op, dim, x.ndim);
   if (dims.length === x.ndim) {
     const kept = new Array<number>(x.ndim).fill(1);
@@ -117,6 +126,7 @@ function averaged(t: Tensor, compute: (x: Tensor) => Tensor): Tensor {
 
 /** Sum over `dim` (all dimensions if omitted). Integer and bool tensors give int32. */
 export function sum(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('sum', options);
   expectTensor('sum', 'input', input);
   if (!isFloating(input.dtype)) return castTo(sum(castTo(input, 'float64'), dim, options), 'int32');
   const r = reducing('sum', input, dim, options);
@@ -127,6 +137,7 @@ export function sum(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Ten
 
 /** Mean over `dim` (all dimensions if omitted); NaN of no elements. Integers give float32. */
 export function mean(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('mean', options);
   expectTensor('mean', 'input', input);
   return averaged(input, (x) => {
     const r = reducing('mean', x, dim, options);
@@ -198,11 +209,13 @@ function spread(op: 'var' | 'std', input: Tensor, dim: Dims | undefined, options
  * x.var([0, 2, 3], { correction: 0, keepdim: true }); // what batch normalisation divides by
  */
 export function variance(input: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+  checkOptions('var', options);
   return spread('var', input, dim, options);
 }
 
 /** Standard deviation over `dim`: the root of {@link variance}. */
 export function std(input: Tensor, dim?: Dims, options: VarianceOptions = {}): Tensor {
+  checkOptions('std', options);
   return spread('std', input, dim, options);
 }
 
@@ -241,6 +254,7 @@ function normGradient(grad: Tensor, x: Tensor, y: Tensor, r: Reducing, p: number
  * norm(x, 1, { p: 1, keepdim: true }); // sums of absolute values
  */
 export function norm(input: Tensor, dim?: Dims, options: NormOptions = {}): Tensor {
+  checkOptions('norm', options);
   expectTensor('norm', 'input', input);
   const { p = 2 } = options;
   real('norm', 'p', p, 'must be a number', (v) => !Number.isNaN(v));
@@ -272,6 +286,7 @@ export function sharedAmong(hit: Tensor, grad: Tensor, r: Reducing): Tensor {
  * logsumexp(tensor([[1000, 1000]]), 1); // tensor([1000.6931])
  */
 export function logsumexp(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('logsumexp', options);
   expectTensor('logsumexp', 'input', input);
   return averaged(input, (x) => {
     const r = reducing('logsumexp', x, dim, options);
@@ -323,6 +338,7 @@ function linesOf(x: Tensor, r: Reducing): Lines {
 
 /** Product over `dim` (all dimensions if omitted). Integers give int32. */
 export function prod(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('prod', options);
   expectTensor('prod', 'input', input);
   if (!isFloating(input.dtype)) return castTo(prod(castTo(input, 'float64'), dim, options), 'int32');
   const r = reducing('prod', input, dim, options);
@@ -348,6 +364,7 @@ export function prod(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Te
 
 /** True where at least one element along `dim` (of all if omitted) is not 0; bool. */
 export function any(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('any', options);
   expectTensor('any', 'input', input);
   const x = castTo(ne(input, 0), 'float64');
   return gt(reduced('sum', x, reducing('any', x, dim, options)), 0);
@@ -355,6 +372,7 @@ export function any(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Ten
 
 /** True where no element along `dim` (of all if omitted) is 0; bool. */
 export function all(input: Tensor, dim?: Dims, options: ReduceOptions = {}): Tensor {
+  checkOptions('all', options);
   expectTensor('all', 'input', input);
   const x = castTo(eq(input, 0), 'float64');
   return eq(reduced('sum', x, reducing('all', x, dim, options)), 0);

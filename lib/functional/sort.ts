@@ -4,7 +4,7 @@
  */
 import { needsGrad, record } from '../autograd/engine';
 import { run } from '../native';
-import { integer, normalizeDim, sizeOf } from '../shape';
+import { checkOptions, integer, normalizeDim, sizeOf } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { scattered } from './gather';
@@ -55,6 +55,7 @@ function firstInOrder(
  * const { values, indices } = sort(tensor([3, 1, 2])); // tensor([1., 2., 3.]), tensor([1, 2, 0])
  */
 export function sort(input: Tensor, dim = -1, options: SortOptions = {}): ValuesAndIndices {
+  checkOptions('sort', options);
   expectTensor('sort', 'input', input);
   const d = normalizeDim('sort', dim, input.ndim);
   return firstInOrder('sort', input, d, input.ndim === 0 ? 1 : input.shape[d], options.descending === true);
@@ -62,6 +63,7 @@ export function sort(input: Tensor, dim = -1, options: SortOptions = {}): Values
 
 /** The positions that put the values along `dim` in order; int32. */
 export function argsort(input: Tensor, dim = -1, options: SortOptions = {}): Tensor {
+  checkOptions('argsort', options);
   expectTensor('argsort', 'input', input);
   const d = normalizeDim('argsort', dim, input.ndim);
   const n = input.ndim === 0 ? 1 : input.shape[d];
@@ -77,6 +79,7 @@ export function argsort(input: Tensor, dim = -1, options: SortOptions = {}): Ten
  * const { indices } = topk(logits, 5); // the five best classes of every row
  */
 export function topk(input: Tensor, k: number, options: TopkOptions = {}): ValuesAndIndices {
+  checkOptions('topk', options);
   expectTensor('topk', 'input', input);
   const d = normalizeDim('topk', options.dim ?? -1, input.ndim);
   integer('topk', 'k', k, 0, input.ndim === 0 ? 1 : input.shape[d]);

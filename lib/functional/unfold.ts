@@ -8,7 +8,7 @@
 import { record } from '../autograd/engine';
 import { ShapeError } from '../errors';
 import { binaryFns, run } from '../native';
-import { contiguousStrides, formatShape, sizeTuple, type Size } from '../shape';
+import { checkOptions, contiguousStrides, formatShape, sizeTuple, type Size } from '../shape';
 import { cloneElements, contiguousElements, fillElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
@@ -137,6 +137,7 @@ function batched(op: string, input: Tensor, rank: number, form: string): { x: Te
  */
 export function unfold(input: Tensor, kernelSize: Size, options: UnfoldOptions = {}): Tensor {
   const op = 'unfold';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   const { x, single } = batched(op, input, 4, '[N, C, H, W] or [C, H, W]');
   const size = x.shape.slice(2);
@@ -153,6 +154,7 @@ export function unfold(input: Tensor, kernelSize: Size, options: UnfoldOptions =
  */
 export function fold(input: Tensor, outputSize: Size, kernelSize: Size, options: UnfoldOptions = {}): Tensor {
   const op = 'fold';
+  checkOptions(op, options);
   expectFloating(op, 'input', input);
   const { x, single } = batched(op, input, 3, '[N, C * kernel cells, windows] or without N');
   const size = sizeTuple(op, 'outputSize', outputSize, 2, 1);

@@ -13,6 +13,7 @@ import {
   formatShape,
   integer,
   normalizeDim,
+  readList,
   sameShape,
   sizeOf,
   type Shape,
@@ -24,7 +25,8 @@ import { castTo, sumTo } from './broadcast';
 // ---- shapes ----
 
 /** Resolves one -1 in `shape` from the number of elements. */
-function resolveShape(op: string, shape: readonly number[], numel: number): number[] {
+function resolveShape(op: string, wanted: readonly number[], numel: number): number[] {
+  const shape = readList(op, 'shape', wanted, 'integers');
   const at = shape.indexOf(-1);
   if (at < 0 || shape.indexOf(-1, at + 1) >= 0) {
     const checked = checkShape(op, shape);
@@ -87,7 +89,9 @@ export function flatten(input: Tensor, startDim = 0, endDim = -1): Tensor {
 /** Dimensions in another order: dimension i of the result is dimension dims[i] of the input. */
 export function permute(input: Tensor, dims: readonly number[]): Tensor {
   expectTensor('permute', 'input', input);
-  const order = dims.map((d) => normalizeDim('permute', d, input.ndim, 'dims'));
+  const order = readList('permute', 'dims', dims, 'integers').map((d) =>
+    normalizeDim('permute', d, input.ndim, 'dims'),
+  );
   if (order.length !== input.ndim || new Set(order).size !== input.ndim) {
     throw new ArgumentRangeError({
       op: 'permute',
@@ -145,8 +149,9 @@ export function unsqueeze(input: Tensor, dim: number): Tensor {
 }
 
 /** Repeats dimensions of size 1 without copying; -1 keeps a size. */
-export function expand(input: Tensor, shape: readonly number[]): Tensor {
+export function expand(input: Tensor, wanted: readonly number[]): Tensor {
   expectTensor('expand', 'input', input);
+  const shape = readList('expand', 'shape', wanted, 'integers');
   const lead = shape.length - input.ndim;
   const target = shape.map((d, i) => (d === -1 && i >= lead ? input.shape[i - lead] : d));
   checkShape('expand', target);
@@ -268,6 +273,7 @@ export function region(op: string, t: Tensor, indices: readonly BasicIndex[]): R
 /** A view of part of a tensor. */
 export function indexView(input: Tensor, indices: readonly BasicIndex[]): Tensor {
   const r = region('at', input, indices);
+  checkShape('at', r.shape, 'the result:');
   const y = input.viewAs(r.shape, r.strides, r.offset);
   const from = input.shape;
   return record('at', y, [input], (grad) => {
@@ -316,7 +322,7 @@ function checkList(op: string, tensors: readonly Tensor[]): void {
       received: describe(tensors),
     });
   }
-  tensors.forEach((t, i) => expectTensor(op, `tensors[${i}]`, t));
+  Array.from(tensors).forEach((t, i) => expectTensor(op, `tensors[${i}]`, t)); // holes are seen too
 }
 
 /** Tensors side by side along an existing dimension; their other sizes must be equal. */

@@ -24,7 +24,7 @@ import {
 } from '../functional/activation';
 import { relu, sigmoid, tanh } from '../functional/elementwise';
 import { logSoftmax, softmax } from '../functional/softmax';
-import { integer, real } from '../shape';
+import { checkOptions, integer, real } from '../shape';
 import { full } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
@@ -36,6 +36,7 @@ abstract class Activation<Options extends object = object> extends Module {
 
   constructor(options?: Options) {
     super();
+    checkOptions(this.constructor.name, options ?? {});
     this.options = options ?? ({} as Options);
   }
 
@@ -81,6 +82,7 @@ export class PReLU extends Module {
 
   constructor(options: PReLUOptions = {}) {
     super();
+    checkOptions('PReLU', options);
     const n = integer('PReLU', 'numParameters', options.numParameters ?? 1, 1);
     this.weight = new Parameter(
       full([n], real('PReLU', 'init', options.init ?? 0.25, 'must be finite', Number.isFinite)),

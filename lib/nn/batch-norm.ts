@@ -9,7 +9,7 @@
 import { ShapeError } from '../errors';
 import { batchNorm } from '../functional/batch-norm';
 import { add_ } from '../functional/in-place';
-import { formatShape, integer, real } from '../shape';
+import { checkOptions, formatShape, integer, real } from '../shape';
 import { ones, zeros } from '../tensor/create';
 import { keep } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
@@ -43,6 +43,7 @@ export abstract class BatchNorm extends Module {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super();
     const op = this.constructor.name;
+    checkOptions(op, options);
     this.numFeatures = integer(op, 'numFeatures', numFeatures, 1);
     this.eps = real(
       op,
@@ -98,18 +99,17 @@ export abstract class BatchNorm extends Module {
     }
     const tracked = this.numBatchesTracked;
     const useBatch = this.training || tracked === null;
-    let momentum = this.momentum ?? 0;
-    if (this.training && tracked !== null) {
-      add_(tracked, 1);
-      if (this.momentum === null) momentum = 1 / tracked.item();
-    }
-    return batchNorm(input, this.runningMean, this.runningVar, {
+    const counts = this.training && tracked !== null;
+    const momentum = this.momentum ?? (counts ? 1 / (tracked.item() + 1) : 0);
+    const y = batchNorm(input, this.runningMean, this.runningVar, {
       weight: this.weight,
       bias: this.bias,
       training: useBatch,
       momentum,
       eps: this.eps,
     });
+    if (counts) add_(tracked, 1); // not if the input was refused
+    return y;
   }
 
   protected override extraRepr(): string {

@@ -2,6 +2,33 @@ import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
 
+function refuse(op: string, argument: string, expected: string, value: unknown): never {
+  throw new ArgumentTypeError({ op, argument, expected, received: describe(value) });
+}
+
+function checkModules<M extends Module>(op: string, modules: Iterable<M>, argument = 'modules'): M[] {
+  const list = Symbol.iterator in modules ? [...modules] : refuse(op, argument, 'must be iterable', modules);
+  list.forEach((module: unknown, i) => {
+    if (!(module instanceof Module)) refuse(op, `${argument}[${i}]`, 'must be a Module', module);
+  });
+  return list;
+}
+
+function iterable<T>(op: string, modules: T): T {
+  if (typeof modules === 'object' && modules !== null) return modules;
+  return refuse(op, 'modules', 'must be a list of modules, or an object of them', modules);
+}
+
+function readEntries<M extends Module>(op: string, entries: Iterable<readonly [string, M]>): [string, M][] {
+  return Array.from(entries, (entry: unknown) => {
+    if (!Array.isArray(entry)) return refuse(op, 'modules', 'must have [name, module] pairs', entry);
+    const [name, module] = entry as [string, M];
+    if (typeof name !== 'string') return refuse(op, 'name', 'must be a string', name);
+    if (!(module instanceof Module)) return refuse(op, name, 'must be a Module', module);
+    return [name, module];
+  });
+}
+
 /**
  * Modules one after the other.
  *
@@ -15,16 +42,7 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
 
   constructor(...layers: L) {
     super();
-    layers.forEach((layer: unknown, i) => {
-      if (!(layer instanceof Module)) {
-        throw new ArgumentTypeError({
-          op: 'Sequential',
-          argument: `layers[${i}]`,
-          expected: 'must be a Module',
-          received: describe(layer),
-        });
-      }
-    });
+    checkModules('Sequential', layers, 'layers');
     this.layers = layers;
   }
 
@@ -48,7 +66,7 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     return layer;
   }
 
-  override *namedChildren(): IterableIterator<[string, Module]> {
+  protected override *childEntries(): IterableIterator<[string, Module]> {
     for (const [i, layer] of this.layers.entries()) yield [String(i), layer];
   }
 
@@ -77,7 +95,7 @@ export class ModuleList<M extends Module = Module> extends Module {
 
   constructor(modules: Iterable<M> = []) {
     super();
-    this.list = [...modules];
+    this.list = checkModules('ModuleList', iterable('ModuleList', modules));
   }
 
   get length(): number {
@@ -99,7 +117,7 @@ export class ModuleList<M extends Module = Module> extends Module {
   }
 
   push(...modules: M[]): this {
-    this.list.push(...modules);
+    this.list.push(...checkModules('ModuleList.push', modules));
     return this;
   }
 
@@ -107,7 +125,7 @@ export class ModuleList<M extends Module = Module> extends Module {
     yield* this.list;
   }
 
-  override *namedChildren(): IterableIterator<[string, Module]> {
+  protected override *childEntries(): IterableIterator<[string, Module]> {
     for (const [i, module] of this.list.entries()) yield [String(i), module];
   }
 
@@ -123,7 +141,8 @@ export class ModuleDict<M extends Module = Module> extends Module {
 
   constructor(modules: Readonly<Record<string, M>> | Iterable<readonly [string, M]> = {}) {
     super();
-    this.entries = new Map(Symbol.iterator in modules ? modules : Object.entries(modules));
+    const entries = Symbol.iterator in iterable('ModuleDict', modules) ? modules : Object.entries(modules);
+    this.entries = new Map(readEntries('ModuleDict', entries as Iterable<readonly [string, M]>));
   }
 
   get(name: string): M {
@@ -140,7 +159,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
   }
 
   set(name: string, module: M): this {
-    this.entries.set(name, module);
+    this.entries.set(...readEntries('ModuleDict.set', [[name, module]])[0]);
     return this;
   }
 
@@ -152,7 +171,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
     yield* this.entries;
   }
 
-  override *namedChildren(): IterableIterator<[string, Module]> {
+  protected override *childEntries(): IterableIterator<[string, Module]> {
     yield* this.entries;
   }
 

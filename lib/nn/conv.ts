@@ -13,7 +13,7 @@ import {
 import { oneOf } from '../functional/checks';
 import { paddingPairs, type SpatialRank } from '../functional/conv-shape';
 import { pad } from '../functional/pad';
-import { integer, sizeOf, sizeTuple, type Size } from '../shape';
+import { checkOptions, integer, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';
 import { Module } from './module';
@@ -35,10 +35,16 @@ export type ConvLayerOptions = ConvOptions &
     /** Default `zeros`. */
     readonly paddingMode?: ConvPaddingMode;
   };
-export type ConvTransposeLayerOptions = ConvTransposeOptions & LayerOptions;
+export type ConvTransposeLayerOptions = ConvTransposeOptions &
+  LayerOptions & {
+    /** Zeros alone: the padding of a transposed convolution is cut off its output. */
+    readonly paddingMode?: 'zeros';
+  };
 
-function isOptions<Options>(kernel: Size | WithKernel<Options>): kernel is WithKernel<Options> {
-  return typeof kernel === 'object' && !Array.isArray(kernel);
+const paddingModes: readonly ConvPaddingMode[] = ['zeros', 'reflect', 'replicate', 'circular'];
+
+function isOptions<Options>(kernel: Size | WithKernel<Options> | null): kernel is WithKernel<Options> {
+  return typeof kernel === 'object' && kernel !== null && !Array.isArray(kernel);
 }
 
 /**
@@ -68,7 +74,10 @@ abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOp
     integer(op, 'outChannels', outChannels, 1);
     this.options = isOptions(kernel) ? kernel : (options ?? ({} as Options));
     this.kernelSize = sizeTuple(op, 'kernelSize', isOptions(kernel) ? kernel.kernelSize : kernel, rank, 1);
+    checkOptions(op, this.options);
     integer(op, 'groups', this.options.groups ?? 1, 1);
+    const modes = transposed ? paddingModes.slice(0, 1) : paddingModes;
+    oneOf(op, 'paddingMode', this.options.paddingMode ?? 'zeros', modes);
     this.inChannels = inChannels;
     [this.weight, this.bias] = this.fresh(inChannels);
   }
@@ -123,12 +132,6 @@ abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
     options: ConvLayerOptions | undefined,
   ) {
     super(rank, false, inChannels, outChannels, kernel, options);
-    oneOf(this.constructor.name, 'paddingMode', this.options.paddingMode ?? 'zeros', [
-      'zeros',
-      'reflect',
-      'replicate',
-      'circular',
-    ]);
   }
 
   protected convolve(fn: ConvFunction, input: Tensor): Tensor {

@@ -1,5 +1,12 @@
 /** Dropout layers: active in training, the identity in evaluation. The functions are in `functional/dropout.ts`. */
-import { alphaDropout, dropout, dropout1d, dropout2d, dropout3d } from '../functional/dropout';
+import {
+  alphaDropout,
+  dropout,
+  dropout1d,
+  dropout2d,
+  dropout3d,
+  featureAlphaDropout,
+} from '../functional/dropout';
 import { real } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
@@ -49,5 +56,12 @@ export class Dropout3d extends DropoutLayer {
 export class AlphaDropout extends DropoutLayer {
   override forward(input: Tensor): Tensor {
     return alphaDropout(input, this.p, { training: this.training });
+  }
+}
+
+/** {@link AlphaDropout} of whole channels of [n, c, ...]. */
+export class FeatureAlphaDropout extends DropoutLayer {
+  override forward(input: Tensor): Tensor {
+    return featureAlphaDropout(input, this.p, { training: this.training });
   }
 }

@@ -1,5 +1,5 @@
 import { embedding, type EmbeddingOptions } from '../functional/embedding';
-import { integer } from '../shape';
+import { checkOptions, integer } from '../shape';
 import { Tensor } from '../tensor/tensor';
 import { constant_, normal_ } from './init';
 import { Module } from './module';
@@ -24,6 +24,7 @@ export class Embedding extends Module {
     integer('Embedding', 'numEmbeddings', numEmbeddings, 1);
     integer('Embedding', 'embeddingDim', embeddingDim, 1);
     const table = normal_(Tensor.empty([numEmbeddings, embeddingDim], 'float32'));
+    checkOptions('Embedding', options);
     if (options.paddingIdx != null) {
       constant_(
         table.at(integer('Embedding', 'paddingIdx', options.paddingIdx, -numEmbeddings, numEmbeddings - 1)),

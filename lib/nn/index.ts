@@ -37,7 +37,7 @@ export {
   type ConvPaddingMode,
   type ConvTransposeLayerOptions,
 } from './conv';
-export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d } from './dropout';
+export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout } from './dropout';
 export { Embedding } from './embedding';
 export { Flatten, Identity, Linear, Unflatten, type LinearOptions } from './linear';
 export {
@@ -58,6 +58,9 @@ export {
   LazyConv1d,
   LazyConv2d,
   LazyConv3d,
+  LazyConvTranspose1d,
+  LazyConvTranspose2d,
+  LazyConvTranspose3d,
   LazyLinear,
   UninitializedParameter,
 } from './lazy';

@@ -3,11 +3,20 @@
  * them from then on. Run the network once before initialising weights or making an optimizer.
  */
 import { GraphError } from '../errors';
-import type { Size } from '../shape';
+import { checkOptions, type Size } from '../shape';
 import { zeros } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { BatchNorm1d, BatchNorm2d, BatchNorm3d, type BatchNormOptions } from './batch-norm';
-import { Conv1d, Conv2d, Conv3d, type ConvLayerOptions } from './conv';
+import {
+  Conv1d,
+  Conv2d,
+  Conv3d,
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+  type ConvLayerOptions,
+  type ConvTransposeLayerOptions,
+} from './conv';
 import { Linear, type LinearOptions } from './linear';
 import { Parameter } from './parameter';
 
@@ -43,6 +52,12 @@ export class LazyLinear extends Linear {
   }
 }
 
+/** As many channels as there must be at least, until the real number is known. */
+function groupsOf(options: { readonly groups?: number }): number {
+  checkOptions('lazy convolution', options);
+  return options.groups ?? 1;
+}
+
 function channelsOf(input: Tensor, rank: number): number {
   return input.size(input.ndim === rank + 1 ? 0 : 1);
 }
@@ -50,7 +65,7 @@ function channelsOf(input: Tensor, rank: number): number {
 /** {@link Conv1d} that takes its number of input channels from the first input. */
 export class LazyConv1d extends Conv1d {
   constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
-    super(options.groups ?? 1, outChannels, kernelSize, options);
+    super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
   }
 
@@ -70,7 +85,7 @@ export class LazyConv1d extends Conv1d {
  */
 export class LazyConv2d extends Conv2d {
   constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
-    super(options.groups ?? 1, outChannels, kernelSize, options);
+    super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
   }
 
@@ -83,7 +98,46 @@ export class LazyConv2d extends Conv2d {
 /** {@link Conv3d} that takes its number of input channels from the first input. */
 export class LazyConv3d extends Conv3d {
   constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
-    super(options.groups ?? 1, outChannels, kernelSize, options);
+    super(groupsOf(options), outChannels, kernelSize, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 3));
+    return super.forward(input);
+  }
+}
+
+/** {@link ConvTranspose1d} that takes its number of input channels from the first input. */
+export class LazyConvTranspose1d extends ConvTranspose1d {
+  constructor(outChannels: number, kernelSize: Size, options: ConvTransposeLayerOptions = {}) {
+    super(groupsOf(options), outChannels, kernelSize, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 1));
+    return super.forward(input);
+  }
+}
+
+/** {@link ConvTranspose2d} that takes its number of input channels from the first input. */
+export class LazyConvTranspose2d extends ConvTranspose2d {
+  constructor(outChannels: number, kernelSize: Size, options: ConvTransposeLayerOptions = {}) {
+    super(groupsOf(options), outChannels, kernelSize, options);
+    this.weight = new UninitializedParameter();
+  }
+
+  override forward(input: Tensor): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 2));
+    return super.forward(input);
+  }
+}
+
+/** {@link ConvTranspose3d} that takes its number of input channels from the first input. */
+export class LazyConvTranspose3d extends ConvTranspose3d {
+  constructor(outChannels: number, kernelSize: Size, options: ConvTransposeLayerOptions = {}) {
+    super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
   }
 
@@ -95,39 +149,48 @@ export class LazyConv3d extends Conv3d {
 
 /** {@link BatchNorm1d} that takes its number of features from the first input. */
 export class LazyBatchNorm1d extends BatchNorm1d {
+  private waits = true; // without weight and bias there is no parameter to tell
+
   constructor(options: BatchNormOptions = {}) {
     super(1, options);
     if (this.weight !== null) this.weight = new UninitializedParameter();
   }
 
   override forward(input: Tensor): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(input.size(1));
+    if (this.waits) this.reset(input.size(1));
+    this.waits = false;
     return super.forward(input);
   }
 }
 
 /** {@link BatchNorm2d} that takes its number of channels from the first input. */
 export class LazyBatchNorm2d extends BatchNorm2d {
+  private waits = true; // without weight and bias there is no parameter to tell
+
   constructor(options: BatchNormOptions = {}) {
     super(1, options);
     if (this.weight !== null) this.weight = new UninitializedParameter();
   }
 
   override forward(input: Tensor): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(input.size(1));
+    if (this.waits) this.reset(input.size(1));
+    this.waits = false;
     return super.forward(input);
   }
 }
 
 /** {@link BatchNorm3d} that takes its number of channels from the first input. */
 export class LazyBatchNorm3d extends BatchNorm3d {
+  private waits = true; // without weight and bias there is no parameter to tell
+
   constructor(options: BatchNormOptions = {}) {
     super(1, options);
     if (this.weight !== null) this.weight = new UninitializedParameter();
   }
 
   override forward(input: Tensor): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(input.size(1));
+    if (this.waits) this.reset(input.size(1));
+    this.waits = false;
     return super.forward(input);
   }
 }

@@ -1,6 +1,6 @@
 import { linear } from '../functional/matmul';
 import { flatten, reshape } from '../functional/views';
-import { integer } from '../shape';
+import { checkOptions, integer, readList } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';
 import { Module } from './module';
@@ -34,6 +34,7 @@ export class Linear extends Module {
     options: LinearOptions = {},
   ) {
     super();
+    checkOptions('Linear', options);
     this.inFeatures = integer('Linear', 'inFeatures', inFeatures, 1);
     integer('Linear', 'outFeatures', outFeatures, 1);
     const bound = 1 / Math.sqrt(inFeatures);
@@ -85,16 +86,19 @@ export class Flatten extends Module {
 
 /** Splits dimension `dim` into `sizes`, one of which may be -1. */
 export class Unflatten extends Module {
+  readonly sizes: readonly number[];
+
   constructor(
     readonly dim: number,
-    readonly sizes: readonly number[],
+    sizes: readonly number[],
   ) {
     super();
+    this.sizes = readList('Unflatten', 'sizes', sizes, 'integers');
   }
 
   override forward(input: Tensor): Tensor {
-    const d = this.dim < 0 ? this.dim + input.ndim : this.dim;
-    integer('Unflatten', 'dim', d, 0, input.ndim - 1);
+    const given = integer('Unflatten', 'dim', this.dim, -input.ndim, input.ndim - 1);
+    const d = given < 0 ? given + input.ndim : given;
     return reshape(input, [...input.shape.slice(0, d), ...this.sizes, ...input.shape.slice(d + 1)]);
   }
 }

@@ -20,12 +20,14 @@ import {
 } from '../functional/loss';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
+import { checkOptions } from '../shape';
 
 abstract class Loss<Options extends object> extends Module {
   readonly options: Options;
 
   constructor(options?: Options) {
     super();
+    checkOptions(this.constructor.name, options ?? {});
     this.options = options ?? ({} as Options);
   }
 

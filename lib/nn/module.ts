@@ -104,14 +104,20 @@ export abstract class Module {
     return Object.getOwnPropertyDescriptor(this, name)?.value;
   }
 
-  /** Direct children by name. Containers override it. */
+  /** Direct children by name; one that is registered under two names comes twice. Containers override it. */
+  protected *childEntries(): IterableIterator<[string, Module]> {
+    for (const [name, value] of Object.entries(this)) {
+      if (value instanceof Module) yield [snakeCase(name), value];
+    }
+  }
+
+  /** Direct children by name, shared ones once. */
   *namedChildren(): IterableIterator<[string, Module]> {
     const seen = new Set<Module>();
-    for (const [name, value] of Object.entries(this)) {
-      if (value instanceof Module && !seen.has(value)) {
-        seen.add(value);
-        yield [snakeCase(name), value];
-      }
+    for (const [name, child] of this.childEntries()) {
+      if (seen.has(child)) continue;
+      seen.add(child);
+      yield [name, child];
     }
   }
 
@@ -127,6 +133,16 @@ export abstract class Module {
     yield [prefix, this];
     for (const [name, child] of this.namedChildren()) {
       yield* child.namedModules(prefix === '' ? name : `${prefix}.${name}`, seen);
+    }
+  }
+
+  /** As {@link namedModules}, a shared module once under each of its paths; `above` ends cycles. */
+  private *modulePaths(prefix: string, above: ReadonlySet<Module>): IterableIterator<[string, Module]> {
+    if (above.has(this)) return;
+    yield [prefix, this];
+    const path = new Set(above).add(this);
+    for (const [name, child] of this.childEntries()) {
+      yield* child.modulePaths(prefix === '' ? name : `${prefix}.${name}`, path);
     }
   }
 
@@ -286,12 +302,12 @@ export abstract class Module {
   }
 
   /**
-   * Parameters and persistent buffers by PyTorch key. The tensors share memory with the module: clone them to keep
-   * what they hold now.
+   * Parameters and persistent buffers by PyTorch key, those of a shared module under each of its paths. The tensors
+   * share memory with the module: clone them to keep what they hold now.
    */
   stateDict(): StateDict {
     const state: StateDict = new Map();
-    for (const [path, module] of this.namedModules('', new Set())) {
+    for (const [path, module] of this.modulePaths('', new Set())) {
       const put = (name: string, t: Tensor): void => {
         const key = path === '' ? name : `${path}.${name}`;
         if (state.has(key))
@@ -362,7 +378,7 @@ export abstract class Module {
 
   /** The tree of modules, as PyTorch prints it. */
   toString(): string {
-    const lines = [...this.namedChildren()].map(
+    const lines = [...this.childEntries()].map(
       ([name, child]) => `  (${name}): ${child.toString().replaceAll('\n', '\n  ')}`,
     );
     const title = `${this.constructor.name}(${this.extraRepr()}`;

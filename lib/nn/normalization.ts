@@ -8,7 +8,7 @@ import {
 } from '../functional/layer-norm';
 import { squeeze, unsqueeze } from '../functional/views';
 import { ShapeError } from '../errors';
-import { formatShape, integer } from '../shape';
+import { checkOptions, formatShape, integer, numberList } from '../shape';
 import { ones, zeros } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
@@ -39,7 +39,10 @@ export class LayerNorm extends Module {
     readonly options: LayerNormOptions = {},
   ) {
     super();
-    this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
+    this.normalizedShape = numberList('LayerNorm', 'normalizedShape', normalizedShape).map((v, i) =>
+      integer('LayerNorm', `normalizedShape[${i}]`, v, 1),
+    );
+    checkOptions('LayerNorm', options);
     const learnt = options.elementwiseAffine !== false;
     this.weight = learnt ? new Parameter(ones(this.normalizedShape)) : null;
     this.bias = learnt ? new Parameter(zeros(this.normalizedShape)) : null;
@@ -68,6 +71,7 @@ export class GroupNorm extends Module {
     super();
     integer('GroupNorm', 'numGroups', numGroups, 1);
     integer('GroupNorm', 'numChannels', numChannels, 1);
+    checkOptions('GroupNorm', options);
     const affine = options.affine !== false;
     this.weight = affine ? new Parameter(ones([numChannels])) : null;
     this.bias = affine ? new Parameter(zeros([numChannels])) : null;
@@ -106,6 +110,7 @@ abstract class InstanceNorm extends Module {
   ) {
     super();
     integer(this.constructor.name, 'numFeatures', numFeatures, 1);
+    checkOptions(this.constructor.name, options);
     const { affine = false, trackRunningStats = false } = options;
     this.weight = affine ? new Parameter(ones([numFeatures])) : null;
     this.bias = affine ? new Parameter(zeros([numFeatures])) : null;

@@ -1,7 +1,7 @@
 /** Padding layers; the function is in `functional/pad.ts`. */
 import { ArgumentTypeError, describe } from '../errors';
 import { pad, type PadOptions } from '../functional/pad';
-import { integer, real } from '../shape';
+import { integer, numberList, real } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
 
@@ -19,8 +19,8 @@ abstract class PadLayer extends Module {
   ) {
     super();
     const op = this.constructor.name;
-    const list =
-      typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : Array.from(padding);
+    const given = numberList(op, 'padding', padding);
+    const list = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : given;
     if (list.length !== 2 * rank) {
       throw new ArgumentTypeError({
         op,

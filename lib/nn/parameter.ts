@@ -1,4 +1,4 @@
-import { Tensor } from '../tensor/tensor';
+import { Tensor, expectTensor } from '../tensor/tensor';
 
 /**
  * A tensor that a module learns: assigned to a module's field it is found by `parameters()`. Requires gradients unless
@@ -12,6 +12,7 @@ import { Tensor } from '../tensor/tensor';
  */
 export class Parameter extends Tensor {
   constructor(data: Tensor, requiresGrad = true) {
+    expectTensor('Parameter', 'data', data);
     super(data.storage, data.shape, data.strides, data.offset);
     this.storage.keep();
     if (requiresGrad) this.requiresGrad_(true);

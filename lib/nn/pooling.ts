@@ -1,4 +1,5 @@
 /** Pooling layers. The functions, with output sizes and rules, are in `functional/pool.ts` and `adaptive-pool.ts`. */
+import { ArgumentTypeError } from '../errors';
 import {
   adaptiveAvgPool1d,
   adaptiveAvgPool2d,
@@ -23,6 +24,7 @@ import { lpPool1d, lpPool2d, type LpPoolOptions } from '../functional/lp-pool';
 import type { Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
+import { checkOptions } from '../shape';
 
 function text(value: unknown): string {
   return Array.isArray(value) ? `[${value.join(', ')}]` : String(value);
@@ -37,6 +39,7 @@ abstract class WindowLayer<Options extends { readonly stride?: Size | null | und
     options?: Options,
   ) {
     super();
+    checkOptions(this.constructor.name, options ?? {});
     this.options = options ?? ({} as Options);
   }
 
@@ -57,8 +60,30 @@ abstract class AdaptiveLayer extends Module {
   }
 }
 
+/** A window layer whose values can be told the places of. */
+abstract class MaxPoolLayer extends WindowLayer<MaxPoolOptions> {
+  constructor(kernelSize: Size, options?: MaxPoolOptions) {
+    super(kernelSize, options);
+    if (options == null || !('returnIndices' in options) || options.returnIndices === false) return;
+    throw new ArgumentTypeError({
+      op: this.constructor.name,
+      argument: 'returnIndices',
+      expected: 'is no option of a layer, whose forward gives one tensor',
+      received: '',
+      hint: 'use forwardWithIndices(x), or F.maxPool2d(x, k, { returnIndices: true })',
+    });
+  }
+
+  /** The values and their positions, for the unpooling layer: `[y, indices]`. */
+  abstract forwardWithIndices(input: Tensor): [Tensor, Tensor];
+}
+
 /** Largest value of each window of [n, c, l], as in {@link MaxPool2d}. */
-export class MaxPool1d extends WindowLayer<MaxPoolOptions> {
+export class MaxPool1d extends MaxPoolLayer {
+  override forwardWithIndices(input: Tensor): [Tensor, Tensor] {
+    return maxPool1d(input, this.kernelSize, { ...this.options, returnIndices: true });
+  }
+
   override forward(input: Tensor): Tensor {
     return maxPool1d(input, this.kernelSize, this.options);
   }
@@ -71,15 +96,25 @@ export class MaxPool1d extends WindowLayer<MaxPoolOptions> {
  *
  * @example
  * new nn.MaxPool2d(3, { stride: 2, padding: 1 }).forward(randn([1, 64, 112, 112])).shape; // [1, 64, 56, 56]
+ * const [y, indices] = new nn.MaxPool2d(2).forwardWithIndices(x);
+ * new nn.MaxUnpool2d(2).forward(y, indices);
  */
-export class MaxPool2d extends WindowLayer<MaxPoolOptions> {
+export class MaxPool2d extends MaxPoolLayer {
+  override forwardWithIndices(input: Tensor): [Tensor, Tensor] {
+    return maxPool2d(input, this.kernelSize, { ...this.options, returnIndices: true });
+  }
+
   override forward(input: Tensor): Tensor {
     return maxPool2d(input, this.kernelSize, this.options);
   }
 }
 
 /** Largest value of each window of [n, c, d, h, w], as in {@link MaxPool2d}. */
-export class MaxPool3d extends WindowLayer<MaxPoolOptions> {
+export class MaxPool3d extends MaxPoolLayer {
+  override forwardWithIndices(input: Tensor): [Tensor, Tensor] {
+    return maxPool3d(input, this.kernelSize, { ...this.options, returnIndices: true });
+  }
+
   override forward(input: Tensor): Tensor {
     return maxPool3d(input, this.kernelSize, this.options);
   }

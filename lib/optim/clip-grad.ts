@@ -10,6 +10,14 @@ import { Tensor } from '../tensor/tensor';
 
 /** The gradients of parameters that have one. */
 function gradientsOf(op: string, params: Tensor | Iterable<Tensor>): Tensor[] {
+  if (typeof params !== 'object' || (params as object | null) === null || !(Symbol.iterator in params)) {
+    throw new ArgumentTypeError({
+      op,
+      argument: 'params',
+      expected: 'must be a Tensor or an iterable of tensors',
+      received: describe(params),
+    });
+  }
   const list: readonly unknown[] = params instanceof Tensor ? [params] : Array.from(params);
   return list.flatMap((p, i) => {
     if (!(p instanceof Tensor)) {

@@ -5,7 +5,7 @@
  * A scheduler sets the first rates when it is made; call `step()` once per epoch (or batch) after `optimizer.step()`.
  */
 import { ArgumentRangeError, ArgumentTypeError, StateDictError, describe } from '../errors';
-import { integer, real } from '../shape';
+import { checkOptions, integer, readList, real } from '../shape';
 import { isList } from './state-dict';
 
 /** A group whose rate a scheduler sets. */
@@ -58,6 +58,7 @@ export abstract class LRScheduler {
     options: SchedulerOptions = {},
   ) {
     expectSchedulable(name, optimizer);
+    checkOptions(name, options);
     this.lastEpoch = integer(name, 'lastEpoch', options.lastEpoch ?? -1, -1);
     optimizer.paramGroups.forEach((group, i) => {
       if (this.lastEpoch === -1) group.initialLr ??= group.lr;
@@ -207,7 +208,9 @@ export class MultiStepLR extends LRScheduler {
     options: SchedulerOptions & { /** Default 0.1. */ readonly gamma?: number } = {},
   ) {
     super('MultiStepLR', optimizer, options);
-    this.milestones = Array.from(milestones, (m, i) => integer('MultiStepLR', `milestones[${i}]`, m, 0));
+    this.milestones = readList('MultiStepLR', 'milestones', milestones, 'integers').map((m, i) =>
+      integer('MultiStepLR', `milestones[${i}]`, m, 0),
+    );
     this.gamma = factor('MultiStepLR', 'gamma', options.gamma ?? 0.1);
     this.start();
   }

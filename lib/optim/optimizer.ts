@@ -8,7 +8,7 @@ import { checkInitialized } from '../nn/lazy';
 import { enableGrad } from '../autograd/grad-mode';
 import { isFloating } from '../dtype';
 import { ArgumentRangeError, ArgumentTypeError, DTypeError, describe } from '../errors';
-import { real } from '../shape';
+import { checkOptions as expectOptions, real } from '../shape';
 import { cloneElements, contiguousElements, copyElements, fillElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import {
@@ -72,6 +72,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
     defaults: Readonly<O>,
     private readonly checkOptions: CheckOptions<O>,
   ) {
+    expectOptions(name, options);
     this.defaults = withDefaults(defaults, options);
     checkOptions(this.defaults);
     const list = this.listOf(params, 'params');

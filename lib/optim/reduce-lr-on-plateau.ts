@@ -1,6 +1,7 @@
 /** Lowers the rate when a metric stops improving. */
 import { ArgumentRangeError, describe } from '../errors';
 import { integer, real } from '../shape';
+import { expectTensor, type Tensor } from '../tensor/tensor';
 import { expectSchedulable, type Schedulable } from './lr-scheduler';
 
 export interface ReduceLROnPlateauOptions {
@@ -103,8 +104,9 @@ export class ReduceLROnPlateau {
    * Takes note of the epoch's metric and lowers the rates if it is time.
    * @param metric a number, or a tensor of one element
    */
-  step(metric: number | { item(): number }): void {
-    const value = typeof metric === 'number' ? metric : metric.item();
+  step(metric: number | Tensor): void {
+    const value =
+      typeof metric === 'number' ? metric : expectTensor('ReduceLROnPlateau', 'metric', metric).item();
     this.lastEpoch++;
     if (this.improves(value)) {
       this.best = value;

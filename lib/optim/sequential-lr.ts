@@ -1,6 +1,6 @@
 /** Several schedules one after the other. */
 import { ArgumentRangeError, ArgumentTypeError, StateDictError, describe } from '../errors';
-import { integer } from '../shape';
+import { integer, readList } from '../shape';
 import { LRScheduler, type Schedulable, type SchedulerStateDict } from './lr-scheduler';
 import { isList } from './state-dict';
 
@@ -34,7 +34,7 @@ export class SequentialLR {
     milestones: readonly number[],
   ) {
     const op = 'SequentialLR';
-    this.schedulers = Array.from(schedulers);
+    this.schedulers = readList(op, 'schedulers', schedulers, 'schedulers');
     this.schedulers.forEach((s, i) => {
       const own = s instanceof LRScheduler;
       if (own && s.optimizer === optimizer) return;
@@ -45,7 +45,7 @@ export class SequentialLR {
         received: own ? 'one of another optimizer' : describe(s),
       });
     });
-    this.milestones = Array.from(milestones, (m, i) => {
+    this.milestones = readList(op, 'milestones', milestones, 'integers').map((m, i) => {
       return integer(op, `milestones[${i}]`, m, i === 0 ? 1 : milestones[i - 1] + 1);
     });
     if (this.schedulers.length === 0 || this.milestones.length !== this.schedulers.length - 1) {

@@ -2,10 +2,19 @@
 import type { DType, TypedArray } from '../dtype';
 import { arrayOf, dtypes } from '../dtype';
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
-import { checkElementCount, checkShape, contiguousStrides, formatShape, real, sizeOf } from '../shape';
+import {
+  checkElementCount,
+  checkOptions,
+  checkShape,
+  contiguousStrides,
+  maxRank,
+  formatShape,
+  real,
+  sizeOf,
+} from '../shape';
 import { fillElements } from './copy';
 import { Storage, copyOf } from './storage';
-import { Tensor } from './tensor';
+import { Tensor, expectTensor } from './tensor';
 
 /** What `tensor` takes: numbers and booleans, nested as deep as wanted. */
 export type NestedValues = number | boolean | readonly NestedValues[];
@@ -57,17 +66,37 @@ function nestedShape(values: readonly unknown[]): number[] {
   const shape: number[] = [];
   for (let level: unknown = values; Array.isArray(level); level = level[0]) {
     shape.push(level.length);
-    if (level.length === 0) break;
+    if (level.length === 0 || shape.length > maxRank) break; // an array may hold itself
   }
   return checkShape('tensor', shape, 'values');
 }
 
-function flatten(values: readonly unknown[], shape: readonly number[], out: TypedArray): void {
+/** Least and largest values of the integer types. */
+const limits: Readonly<Partial<Record<DType, readonly [number, number]>>> = {
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint8: [0, 255],
+};
+
+/** A number for an array of `dtype`: fractions are cut off, what does not fit (and NaN) is refused. */
+function fitted(value: number, dtype: DType, where: string): number {
+  const range = limits[dtype];
+  if (range === undefined) return value;
+  const whole = Math.trunc(value);
+  if (whole >= range[0] && whole <= range[1]) return whole;
+  throw new ArgumentRangeError({
+    op: 'tensor',
+    argument: `values${where}`,
+    expected: `must be in ${range[0]}..${range[1]} for ${dtype}`,
+    received: describe(value),
+  });
+}
+
+function flatten(values: readonly unknown[], shape: readonly number[], out: TypedArray, dtype: DType): void {
   let at = 0;
   const walk = (level: unknown, depth: number, where: string): void => {
     if (depth === shape.length) {
       if (typeof level === 'boolean') out[at++] = Number(level);
-      else if (typeof level === 'number') out[at++] = level;
+      else if (typeof level === 'number') out[at++] = fitted(level, dtype, where);
       else if (Array.isArray(level)) ragged(where, level.length, 'a number');
       else {
         const hint = typeof level === 'bigint' ? 'convert with Number(x)' : undefined;
@@ -123,7 +152,8 @@ const storedAs = (dtype: DType, source: DType): DType =>
  *   Uint8Array, or a Tensor
  * @param options.shape for flat values; their product must be the number of values
  * @param options.dtype default: float32 for numbers and nested arrays, the array's own type for a typed array
- * @throws ShapeError for ragged arrays or a shape that does not fit; ArgumentTypeError for anything else
+ * @throws ShapeError for ragged arrays or a shape that does not fit; ArgumentRangeError for numbers that an integer dtype
+ *   cannot hold; ArgumentTypeError for anything else
  *
  * @example
  * const x = tensor([[0, 1, 2], [3, 4, 5]]);
@@ -131,6 +161,7 @@ const storedAs = (dtype: DType, source: DType): DType =>
  * const image = tensor(pixels, { shape: [1, 1, 28, 28], dtype: 'float32' });
  */
 export function tensor(values: NestedValues | TypedArray | Tensor, options: FromValuesOptions = {}): Tensor {
+  checkOptions('tensor', options);
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype);
   let data: TypedArray;
   let shape: number[];
@@ -143,12 +174,12 @@ export function tensor(values: NestedValues | TypedArray | Tensor, options: From
     own = typeof values === 'boolean' ? 'bool' : 'float32';
     shape = [];
     data = arrayOf(storedAs(dtype ?? own, 'float64'), 1);
-    data[0] = Number(values);
+    data[0] = fitted(Number(values), dtype ?? own, '');
   } else if (Array.isArray(values)) {
     own = 'float32';
     shape = nestedShape(values);
     data = arrayOf(storedAs(dtype ?? own, 'float64'), sizeOf(shape));
-    flatten(values, shape, data);
+    flatten(values, shape, data, dtype ?? own);
   } else if (typeof values === 'object' && values !== null && isSupportedArray(values)) {
     own = dtypeOfArray(values);
     shape = [values.length];
@@ -183,44 +214,53 @@ export function tensor(values: NestedValues | TypedArray | Tensor, options: From
 
 /** A tensor of `shape` filled with `value`. */
 export function full(shape: readonly number[], value: number, options: TensorOptions = {}): Tensor {
-  const dtype = checkDType('full', options.dtype ?? 'float32');
-  const checked = checkShape('full', shape);
-  const t = Tensor.empty(checked, dtype);
+  return filled('full', shape, value, options);
+}
+
+function filled(op: string, shape: readonly number[], value: number, options: TensorOptions): Tensor {
+  checkOptions(op, options);
+  const dtype = checkDType(op, options.dtype ?? 'float32');
+  const t = Tensor.empty(checkShape(op, shape), dtype);
   fillElements(
     t,
-    real('full', 'value', value, 'must be a number', () => true),
+    real(op, 'value', value, 'must be a number', () => true),
   );
   return finish(t, options);
 }
 
+/** Options with the dtype of `t`, unless they say another. */
+function optionsLike(t: Tensor, options: TensorOptions): TensorOptions {
+  return { dtype: t.dtype, ...options };
+}
+
 /** A tensor of zeros. @example zeros([2, 3]) */
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return full(shape, 0, options);
+  return filled('zeros', shape, 0, options);
 }
 
 /** A tensor of ones. @example ones([6, 8]) */
 export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return full(shape, 1, options);
+  return filled('ones', shape, 1, options);
 }
 
 /** Zeros of the shape and dtype of `t`. */
 export function zerosLike(t: Tensor, options: TensorOptions = {}): Tensor {
-  return full(t.shape, 0, { dtype: t.dtype, ...options });
+  return filled('zerosLike', expectTensor('zerosLike', 'input', t).shape, 0, optionsLike(t, options));
 }
 
 /** Ones of the shape and dtype of `t`. */
 export function onesLike(t: Tensor, options: TensorOptions = {}): Tensor {
-  return full(t.shape, 1, { dtype: t.dtype, ...options });
+  return filled('onesLike', expectTensor('onesLike', 'input', t).shape, 1, optionsLike(t, options));
 }
 
 /** `value` everywhere, in the shape and dtype of `t`. */
 export function fullLike(t: Tensor, value: number, options: TensorOptions = {}): Tensor {
-  return full(t.shape, value, { dtype: t.dtype, ...options });
+  return filled('fullLike', expectTensor('fullLike', 'input', t).shape, value, optionsLike(t, options));
 }
 
 /** A tensor of the shape and dtype of `t` whose elements are not set. */
 export function emptyLike(t: Tensor, options: TensorOptions = {}): Tensor {
-  return empty(t.shape, { dtype: t.dtype, ...options });
+  return empty(expectTensor('emptyLike', 'input', t).shape, optionsLike(t, options));
 }
 
 /** A tensor of `shape` whose elements are not set. */
@@ -260,7 +300,8 @@ export function arange(first: number, ...rest: (number | TensorOptions | undefin
   const n = Math.ceil((end - start) / step);
   const dtype = checkDType('arange', options.dtype ?? 'float32');
   checkElementCount('arange', [n]);
-  const data = arrayOf(dtype, n);
+  const t = Tensor.empty([n], dtype);
+  const { data } = t.storage;
   for (let i = 0; i < n; i++) data[i] = start + i * step;
-  return finish(new Tensor(Storage.adopt(dtype, data), [n], [1], 0), options);
+  return finish(t, options);
 }

@@ -1,7 +1,7 @@
 /** Optional scopes: give back at once what a step made. */
-import { ArgumentTypeError } from '../errors';
+import { ArgumentTypeError, checkFunction } from '../errors';
 import { popFrame, pushFrame, type Storage } from './storage';
-import { Tensor } from './tensor';
+import { Tensor, expectTensor } from './tensor';
 
 function collect(value: unknown, into: Set<Storage>, seen: Set<object>): void {
   if (value instanceof Tensor) {
@@ -33,6 +33,7 @@ function collect(value: unknown, into: Set<Storage>, seen: Set<object>): void {
  * });
  */
 export function scope<T>(fn: () => T): T {
+  checkFunction('scope', 'fn', fn);
   const frame = pushFrame();
   const survivors = new Set<Storage>();
   let result: T;
@@ -55,6 +56,6 @@ export function scope<T>(fn: () => T): T {
 
 /** Takes a tensor out of every enclosing {@link scope}: it lives as long as it is reachable. Returns it. */
 export function keep(t: Tensor): Tensor {
-  t.storage.keep();
+  expectTensor('keep', 't', t).storage.keep();
   return t;
 }

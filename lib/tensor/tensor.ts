@@ -6,7 +6,14 @@
  */
 import type { GradientHook, Node } from '../autograd/engine';
 import { arrayOf, type DType, type TypedArray } from '../dtype';
-import { ArgumentRangeError, ArgumentTypeError, DTypeError, GraphError, ShapeError } from '../errors';
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  DTypeError,
+  GraphError,
+  ShapeError,
+  describe,
+} from '../errors';
 import { contiguousStrides, formatShape, sizeOf, type Shape } from '../shape';
 import { Storage } from './storage';
 
@@ -71,13 +78,13 @@ export class Tensor {
   size(dim: number): number;
   size(dim?: number): Shape | number {
     if (dim === undefined) return this.shape;
-    const d = dim < 0 ? dim + this.ndim : dim;
+    const d = typeof dim === 'number' && dim < 0 ? dim + this.ndim : dim;
     if (!Number.isInteger(d) || d < 0 || d >= this.ndim) {
       throw new ArgumentRangeError({
         op: 'size',
         argument: 'dim',
         expected: `must be in ${-this.ndim}..${this.ndim - 1}`,
-        received: String(dim),
+        received: describe(dim),
       });
     }
     return this.shape[d];
@@ -246,11 +253,16 @@ export class Tensor {
 /** A tensor argument, or a clear error. */
 export function expectTensor(op: string, argument: string, value: unknown): Tensor {
   if (value instanceof Tensor) return value;
+  const isObject = typeof value === 'object' && value !== null;
+  // Two installed copies of the package do not share their classes.
+  const foreign = isObject && 'storage' in value && 'strides' in value;
   throw new ArgumentTypeError({
     op,
     argument,
     expected: 'must be a Tensor',
-    received: typeof value === 'object' && value !== null ? value.constructor.name : typeof value,
-    hint: 'make one with tensor(values)',
+    received: Array.isArray(value) ? 'Array' : isObject ? describe(value) : typeof value,
+    hint: foreign
+      ? 'of this copy of laminae: two copies are loaded, see npm ls laminae'
+      : 'make one with tensor(values)',
   });
 }

@@ -18,6 +18,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   dropout1d: 'random: test/functional/dropout.test.ts',
   dropout2d: 'random: test/functional/dropout.test.ts',
   dropout3d: 'random: test/functional/dropout.test.ts',
+  featureAlphaDropout: 'random: test/functional/dropout.test.ts',
   maxPool1dWithIndices: 'row of maxPool1d',
   maxPool2dWithIndices: 'row of maxPool2d',
   maxPool3dWithIndices: 'row of maxPool3d',

@@ -158,6 +158,24 @@ describe('alphaDropout', () => {
     });
   });
 
+  test('featureAlphaDropout gives whole channels one fate', () => {
+    manualSeed(5);
+    const x = ones([50, 20, 3, 3], { requiresGrad: true });
+    const y = F.featureAlphaDropout(x, 0.5);
+    y.sum().backward();
+    const [low, high] = [y.amin([2, 3]), y.amax([2, 3])];
+    expect(low.equal(high)).toBe(true); // PyTorch 1.13 gives these two values for ones
+    const dropped = low.lt(0);
+    expect(low.at(dropped).sub(-0.7792).abs().max().item()).toBeLessThan(5e-5);
+    expect(low.at(dropped.logicalNot()).sub(1.6656).abs().max().item()).toBeLessThan(5e-5);
+    expect(Math.abs(dropped.to('float32').mean().item() - 0.5)).toBeLessThan(0.05);
+    expect(x.grad?.gt(0).equal(y.gt(0))).toBe(true);
+    expect(F.featureAlphaDropout(x, 0.5, { training: false })).toBe(x);
+    expect(() => F.featureAlphaDropout(zeros([2]))).toThrow(
+      'featureAlphaDropout: input must have at least 2 dimensions, got [2]',
+    );
+  });
+
   test('is exact at 0 and 1', () => {
     const x = arange(4);
     expect(F.alphaDropout(x, 0)).toBe(x);
