@@ -22,8 +22,9 @@ const convFields = [
   'padding:3',
   'dilation:3',
   'algorithm',
+  'exact',
 ] as const;
-const convSumFields = [...convFields, 'exact', 'packedReady'] as const;
+const convSumFields = [...convFields, 'packedReady'] as const;
 const poolFields = ['planes', 'in:3', 'out:3', 'kernel:3', 'stride:3', 'padding:3'] as const;
 const maxPoolFields = [...poolFields, 'dilation:3'] as const;
 const avgPoolFields = [...poolFields, 'countPadding', 'divisor'] as const;
@@ -143,7 +144,7 @@ export const opTable = {
   adagradStep: { fields: ['n', 'lr', 'eps', 'weightDecay', 'maximize'], buffers: ['param', 'grad', 'total'] },
   conv: { fields: convSumFields, buffers: ['x', 'weight', 'bias', 'y', 'packed'] },
   convBackwardInput: { fields: convSumFields, buffers: ['dy', 'weight', 'bias', 'dx', 'packed'] },
-  convPackedSize: { fields: [...convFields, 'exact', 'backwardInput'], buffers: ['size'] },
+  convPackedSize: { fields: [...convFields, 'backwardInput'], buffers: ['size'] },
   convBackwardWeight: { fields: convFields, buffers: ['x', 'dy', 'dw', 'db'] },
   maxPool: { fields: maxPoolFields, buffers: ['x', 'y', 'chosen'] },
   maxPoolBackward: { fields: maxPoolFields, buffers: ['dy', 'chosen', 'dx'] },

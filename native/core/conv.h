@@ -11,6 +11,7 @@ namespace laminae {
 struct ConvShape {
   int64_t n, groups, c_in, c_out;
   int64_t in[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
+  bool exact;  // only algorithms that round like a sum of products
 
   int64_t channels_in() const { return c_in / groups; }  // of a group
   int64_t channels_out() const { return c_out / groups; }
@@ -49,7 +50,7 @@ const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count);
 // images as a plane of its own; interleave_classes makes dx [images, c_in, in] of those planes,
 // which follow one another in `planes` as the sums do.
 int64_t class_count(const ConvShape& s);
-TapSum class_sum(const ConvShape& s, int64_t index, int64_t images, bool exact);
+TapSum class_sum(const ConvShape& s, int64_t index, int64_t images);
 template <class T>
 void interleave_classes(const ConvShape& s, int64_t images, const T* planes, T* dx);
 
@@ -77,6 +78,10 @@ void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T*
 // conv_winograd.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_winograd();
+
+// conv_winograd_weight.cc
+template <class T>
+WeightGradientAlgorithm<T> weight_gradient_winograd();
 
 // conv_lanes.cc
 template <class T>

@@ -41,17 +41,26 @@ conv_desc descriptor(const Case& c) {
   return d;
 }
 
-enum class Pass { forward, backward_input };
+enum class Pass { forward, backward_input, backward_weight };
 
-// Place of an algorithm in the list, as field `algorithm` takes it.
-int place_of(const std::string& name) {
-  int count;
-  const TapSumAlgorithm<float>* list = tap_sum_algorithms<float>(&count);
+// Place of an algorithm in a list, as field `algorithm` takes it.
+template <class Algorithm>
+int place_in(const Algorithm* list, int count, const std::string& name) {
   for (int i = 0; i < count; ++i) {
     if (name == list[i].name) return i + 1;
   }
   FAIL("no algorithm ", name);
   return 0;
+}
+
+int place_of(const std::string& name, Pass pass = Pass::forward) {
+  int count;
+  if (pass == Pass::backward_weight) {
+    const auto* list = weight_gradient_algorithms<float>(&count);
+    return place_in(list, count, name);
+  }
+  const auto* list = tap_sum_algorithms<float>(&count);
+  return place_in(list, count, name);
 }
 
 class Convolution {
@@ -89,6 +98,20 @@ class Convolution {
     double size = 0;
     run_op_named("conv_packed_size", {{&size, 1, DType::kFloat64}});
     return static_cast<int64_t>(size);
+  }
+
+  // dw, then db
+  std::vector<float> run_weight_gradient(int algorithm, bool exact) {
+    d_.algorithm = algorithm;
+    d_.exact = exact ? 1 : 0;
+    GuardedBuffer<float> dw(w_.size());
+    GuardedBuffer<float> db(d_.c_out);
+    dw.fill(NAN);
+    db.fill(NAN);
+    run_op_named("conv_backward_weight", {buffer(x_), buffer(y_), buffer(dw), buffer(db)});
+    std::vector<float> out(dw.data(), dw.data() + dw.size());
+    out.insert(out.end(), db.data(), db.data() + db.size());
+    return out;
   }
 
   GuardedBuffer<float>& input() { return forward_ ? x_ : y_; }
@@ -164,6 +187,40 @@ TEST_CASE("winograd: within 3e-5 of the reference, the same bits for any number 
         const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
         CHECK(conv.run(winograd, false, kept) == got);
         CHECK(conv.run(winograd, false, kept, true) == got);
+      }
+    }
+  }
+  set_num_threads(1);
+  REQUIRE(set_active_isa(active));
+}
+
+TEST_CASE(
+    "winograd: weight gradients within 3e-5 of the reference, the same bits for any threads") {
+  const std::string active = active_isa().name;
+  const int winograd = place_of("winograd", Pass::backward_weight);
+  const int reference = place_of("reference", Pass::backward_weight);
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    Random random(14);
+    for (const Case& c : {Case{2, 1, 32, 32, 14, 14, 1, 1, 0},   // whole vectors
+                          Case{6, 1, 70, 37, 7, 7, 1, 1, 0},     // tails
+                          Case{1, 1, 33, 90, 34, 29, 0, 0, 0},   // no padding
+                          Case{1, 2, 64, 66, 22, 20, 1, 0, 3},   // groups, zeros below
+                          Case{3, 1, 40, 40, 13, 30, 2, 2, 0},   // more padding
+                          Case{4, 1, 32, 33, 45, 46, 1, 1, 0}})  // several blocks of tiles
+    {
+      INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+           " image ", c.height, " ", c.width);
+      Convolution conv(c, Pass::backward_weight, random);
+      set_num_threads(1);
+      const std::vector<float> expected = conv.run_weight_gradient(reference, false);
+      const std::vector<float> got = conv.run_weight_gradient(winograd, false);
+      CHECK(relative_error(got, expected) <= 3e-5);
+      CHECK(conv.run_weight_gradient(0, false) == got);  // it is the choice
+      CHECK_THROWS_AS(conv.run_weight_gradient(winograd, true), OpError);
+      for (int threads : {2, 3}) {
+        set_num_threads(threads);
+        CHECK(conv.run_weight_gradient(winograd, false) == got);
       }
     }
   }

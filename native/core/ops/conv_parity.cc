@@ -63,14 +63,14 @@ void interleave_lines(const ConvShape& s, int64_t rows, const T* const* phases, 
 
 int64_t class_count(const ConvShape& s) { return classes(s, 0) * classes(s, 1) * classes(s, 2); }
 
-TapSum class_sum(const ConvShape& s, int64_t index, int64_t images, bool exact) {
+TapSum class_sum(const ConvShape& s, int64_t index, int64_t images) {
   TapSum t;
   t.n = images;
   t.groups = s.groups;
   t.channels = s.channels_out();
   t.rows = s.channels_in();
   t.transposed = true;
-  t.exact = exact;
+  t.exact = s.exact;
   for (int d = 2; d >= 0; --d) {
     const int64_t p = index % classes(s, d);
     index /= classes(s, d);

@@ -18,15 +18,13 @@
 #include "core/conv.h"
 #include "core/gemm.h"
 #include "core/kernels.h"
+#include "core/ops/winograd.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
 namespace laminae {
 
 namespace {
-
-constexpr int64_t kFrequencies = 36;
-constexpr int64_t kTile = 4;  // outputs of a tile in each direction
 
 // Below these, transforming costs more than it saves. Weights may have to be transformed in every
 // call, which pays from about 12 tiles on.
@@ -35,8 +33,6 @@ constexpr int64_t kMinTiles = 12;
 
 constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
 constexpr int64_t kMinBlockTiles = 56;
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Sizes that all phases share.
 struct Plan {
@@ -138,6 +134,12 @@ class Block {
         u_(u),
         bias_(bias),
         y_(y),
+        map_{s.x_size[1],
+             s.x_size[2],
+             std::min(s.taps[1].offset, s.taps[1].offset + 2 * s.taps[1].step),
+             std::min(s.taps[2].offset, s.taps[2].offset + 2 * s.taps[2].step),
+             p.tile_rows,
+             p.tile_cols},
         tiles_((last - first) * p.tile_cols),
         v_step_(p.channel_blocks * tiles_ * p.width + 16),
         m_step_(p.row_blocks() * tiles_ * p.width + 16) {}
@@ -165,54 +167,11 @@ class Block {
     return std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work));
   }
 
-  // Calls fn(image, tile row, tile rows, first tile of the block) for the images of the block.
-  template <class F>
-  void each_image(F&& fn) const {
-    for (int64_t row = first_; row < last_;) {
-      const int64_t at = row % p_.tile_rows;
-      const int64_t count = std::min(p_.tile_rows - at, last_ - row);
-      fn(row / p_.tile_rows, at, count, (row - first_) * p_.tile_cols);
-      row += count;
-    }
-  }
-
   void transform_input(int64_t block) {
-    const int64_t width = p_.width;
-    const int64_t cols = p_.tile_cols * kTile + 2;
-    const int64_t channel = block * width;
-    const int64_t lanes = std::min(width, s_.channels - channel);
-    Scratch scratch;
-    T* strip = scratch.get<T>(6 * cols * width);
-    T* tmp = scratch.get<T>(6 * cols * width);
-    const TapDim& down = s_.taps[1];
-    const TapDim& right = s_.taps[2];
-    const int64_t top = std::min(down.offset, down.offset + 2 * down.step);
-    const int64_t left = std::min(right.offset, right.offset + 2 * right.step);
-    // Columns [low, high) of the strip lie inside the image.
-    const int64_t low = std::min(cols, std::max<int64_t>(0, -left));
-    const int64_t high = std::max(low, std::min(cols, s_.x_size[2] - left));
-    each_image([&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-      const T* x = x_ + (image * s_.groups * s_.channels + channel) * s_.x_plane();
-      auto fill_row = [&](int64_t r, int64_t position) {
-        T* to = strip + r * cols * width;
-        if (position < 0 || position >= s_.x_size[1] || low == high) {
-          std::fill(to, to + cols * width, T{0});
-          return;
-        }
-        std::fill(to, to + low * width, T{0});
-        std::fill(to + high * width, to + cols * width, T{0});
-        kernels<T>().images_to_lanes(lanes, high - low, x + position * s_.x_size[2] + left + low,
-                                     s_.x_plane(), to + low * width);
-      };
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t position = (tile_row + i) * kTile + top;
-        // The last two rows of a row of tiles are the first two of the next.
-        if (i > 0) std::copy(strip + 4 * cols * width, strip + 6 * cols * width, strip);
-        for (int64_t r = i > 0 ? 2 : 0; r < 6; ++r) fill_row(r, position + r);
-        T* v = v_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
-        kernels<T>().winograd_input(p_.tile_cols, strip, cols * width, tmp, v, v_step_);
-      }
-    });
+    const int64_t channel = block * p_.width;
+    map_.transform(x_ + channel * s_.x_plane(), s_.groups * s_.channels * s_.x_plane(),
+                   std::min(p_.width, s_.channels - channel), first_, last_,
+                   v_ + block * tiles_ * p_.width, v_step_);
   }
 
   void multiply(int64_t frequency, int64_t panel) {
@@ -238,17 +197,19 @@ class Block {
     T* pixels = scratch.get<T>(kTile * cols * width);
     std::fill(bias, bias + width, T{0});
     if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
-    each_image([&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-      T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t line = (tile_row + i) * kTile;
-        const int64_t lines = std::min(kTile, s_.grid[1] - line);
-        const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
-        kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
-        kernels<T>().winograd_output(p_.tile_cols, m, m_step_, bias, lines, cols, pixels);
-        kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols, s_.grid_plane());
-      }
-    });
+    map_.each_image(
+        first_, last_, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+          T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
+          for (int64_t i = 0; i < count; ++i) {
+            const int64_t line = (tile_row + i) * kTile;
+            const int64_t lines = std::min(kTile, s_.grid[1] - line);
+            const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
+            kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
+            kernels<T>().winograd_output(p_.tile_cols, m, m_step_, bias, lines, cols, pixels);
+            kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols,
+                                         s_.grid_plane());
+          }
+        });
   }
 
   const TapSum& s_;
@@ -258,6 +219,7 @@ class Block {
   const T* u_;
   const T* bias_;
   T* y_;
+  TileMap map_;
   int64_t tiles_;
   int64_t v_step_, m_step_;
   T* v_ = nullptr;

@@ -1,0 +1,77 @@
+// What convolution by Winograd's F(4x4, 3x3) and its weight gradient share: maps cut into tiles of
+// 4x4 that read 6x6, and their transform into frequencies (kernels/winograd.inl).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "core/kernels.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+constexpr int64_t kFrequencies = 36;
+constexpr int64_t kTile = 4;  // outputs of a tile in each direction
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Planes cut into tiles that read 6x6 pixels, the first one from (top, left) on.
+struct TileMap {
+  int64_t height, width;
+  int64_t top, left;
+  int64_t tile_rows, tile_cols;
+
+  // Calls fn(image, tile row, tile rows, first tile) for the images that rows of tiles [first,
+  // last), counted through the images, belong to.
+  template <class F>
+  void each_image(int64_t first, int64_t last, F&& fn) const {
+    for (int64_t row = first; row < last;) {
+      const int64_t at = row % tile_rows;
+      const int64_t count = std::min(tile_rows - at, last - row);
+      fn(row / tile_rows, at, count, (row - first) * tile_cols);
+      row += count;
+    }
+  }
+
+  // Pixels of line `position`, columns [left, left + cols), of `lanes` planes as vectors, zeros
+  // where that is outside.
+  template <class T>
+  void read_line(const T* x, int64_t lanes, int64_t position, int64_t cols, T* to) const {
+    const int64_t vec = kernels<T>().vec_width;
+    const int64_t low = std::min(cols, std::max<int64_t>(0, -left));
+    const int64_t high = std::max(low, std::min(cols, width - left));
+    if (position < 0 || position >= height || low == high) {
+      std::fill(to, to + cols * vec, T{0});
+      return;
+    }
+    std::fill(to, to + low * vec, T{0});
+    std::fill(to + high * vec, to + cols * vec, T{0});
+    kernels<T>().images_to_lanes(lanes, high - low, x + position * width + left + low,
+                                 height * width, to + low * vec);
+  }
+
+  // B^T d B of the tiles of rows [first, last) of `lanes` channels: x their first plane in image 0,
+  // v [36][v_step] their block of vectors.
+  template <class T>
+  void transform(const T* x, int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
+                 int64_t v_step) const {
+    const int64_t vec = kernels<T>().vec_width;
+    const int64_t cols = tile_cols * kTile + 2;
+    const int64_t line = cols * vec;
+    Scratch scratch;
+    T* strip = scratch.get<T>(6 * line);
+    T* tmp = scratch.get<T>(6 * line);
+    each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t position = (tile_row + i) * kTile + top;
+        // The last two lines of a row of tiles are the first two of the next.
+        if (i > 0) std::copy(strip + 4 * line, strip + 6 * line, strip);
+        for (int64_t r = i > 0 ? 2 : 0; r < 6; ++r)
+          read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
+        kernels<T>().winograd_input(tile_cols, strip, line, tmp, v + (tile + i * tile_cols) * vec,
+                                    v_step);
+      }
+    });
+  }
+};
+
+}  // namespace laminae
