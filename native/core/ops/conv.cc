@@ -228,7 +228,7 @@ void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, co
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
   static const TapSumAlgorithm<T> kList[] = {
-      // 3x3 at stride 1 from 32 channels and a dozen tiles on. 64->64 @56 takes 3.2 ms at batch 8
+      // 3x3 at stride 1 from 16 channels on. 64->64 @56 takes 3.2 ms at batch 8
       // against 11.7 with gemm, 128->128 @28 2.5 against 10.7, 256->256 @14 3.3 against 10.0,
       // 512->512
       // @7 3.6 against 10.3, with weights packed before.
@@ -251,7 +251,7 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
   static const WeightGradientAlgorithm<T> kList[] = {
-      // 3x3 at stride 1 from 32 channels and two dozen tiles on: 64->64 @56 takes 3.7 ms at batch 8
+      // 3x3 at stride 1 from 16 channels on: 64->64 @56 takes 3.7 ms at batch 8
       // against 11.4 with taps, 512->512 @7 4.7 against 15.4.
       weight_gradient_winograd<T>(),
       // Output channels would leave vectors part empty and there are images to fill them: 5x5 1->6

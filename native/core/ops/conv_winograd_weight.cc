@@ -20,8 +20,7 @@ namespace laminae {
 
 namespace {
 
-constexpr int64_t kMinChannels = 32;
-constexpr int64_t kMinTiles = 24;
+constexpr int64_t kMinChannels = 16;
 constexpr int64_t kBlockElements = 1 << 17;  // of V: 512 KiB
 constexpr int64_t kMinBlockTiles = 128;
 constexpr int64_t kGroupChannels = 64;  // share what is read of U
@@ -38,8 +37,7 @@ bool applies(const ConvShape& s) {
     if (s.kernel[d] != 3 || s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  const int64_t tiles = ceil_div(s.out[1], kTile) * ceil_div(s.out[2], kTile);
-  return s.n * tiles >= kMinTiles && 9 * s.out_plane() >= 2 * kFrequencies * tiles;
+  return winograd_pays(s.n, s.out[1], s.out[2], s.channels_in() * s.channels_out());
 }
 
 // One group of the convolution. x, dy, dw: its first elements.
