@@ -68,7 +68,7 @@ bool applies(const TapSum& s) {
     if (s.taps[d].step != 1 && s.taps[d].step != -1) return false;
   }
   if (s.channels < kMinChannels || s.rows < kMinChannels) return false;
-  return winograd_pays(s.n, s.grid[1], s.grid[2], s.channels * s.rows);
+  return winograd_pays(s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows);
 }
 
 template <class T>

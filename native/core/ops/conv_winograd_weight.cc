@@ -37,7 +37,7 @@ bool applies(const ConvShape& s) {
     if (s.kernel[d] != 3 || s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return winograd_pays(s.n, s.out[1], s.out[2], s.channels_in() * s.channels_out());
+  return winograd_pays(s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
 }
 
 // One group of the convolution. x, dy, dw: its first elements.

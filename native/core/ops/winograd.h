@@ -19,12 +19,12 @@ inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Measured: 0.24 ms for 256x256, 3.5-6 ms for 512x512.
 constexpr int64_t kWeightCost = 800;
 constexpr int64_t kFarWeightCost = 4000;
-// Multiply-adds below which the exact sum is quick enough: 0.05 ms.
-constexpr int64_t kLeastWork = 4 << 20;
+// Multiply-adds below which the exact sum is quick enough: 0.2 ms.
+constexpr int64_t kLeastWork = 16 << 20;
 constexpr int64_t kNearPairs = (16 << 20) / (kFrequencies * sizeof(float));
 
 // Whether tiles save more multiplications than it costs to transform the weights, which a training
-// step changes every time: n images of height x width outputs, `pairs` of channels.
+// step changes every time: n images of height x width outputs, `pairs` of channels in all.
 inline bool winograd_pays(int64_t n, int64_t height, int64_t width, int64_t pairs) {
   if (9 * n * height * width * pairs < kLeastWork) return false;
   const int64_t tiles = n * ceil_div(height, kTile) * ceil_div(width, kTile);
