@@ -34,7 +34,8 @@ export { emptyCache, pooledBytes } from './tensor/storage';
 export { Generator, manualSeed, normal, rand, randLike, randn, randnLike, randperm } from './random';
 export { isExactConv, setExactConv } from './functional/conv-exact';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/grad-mode';
-export { backward, type BackwardOptions, type GradientHook } from './autograd/engine';
+export { backward, grad, type BackwardOptions, type GradOptions } from './autograd/engine';
+export type { GradientHook } from './autograd/graph';
 export { registerHook, retainGrad, type HookHandle } from './autograd/hooks';
 export { gradcheck, type GradcheckOptions } from './autograd/gradcheck';
 export {

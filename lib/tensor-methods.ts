@@ -2,7 +2,8 @@
  * Hangs the free functions of `functional/` on the tensor's prototype, so that `x.add(y)` is `add(x, y)`. The class
  * stays below the operations in the order of imports; this file stands above both.
  */
-import { backward, type BackwardOptions, type GradientHook } from './autograd/engine';
+import { backward, type BackwardOptions } from './autograd/engine';
+import type { GradientHook } from './autograd/graph';
 import { registerHook, retainGrad, type HookHandle } from './autograd/hooks';
 import type { DType } from './dtype';
 import { castTo } from './functional/broadcast';

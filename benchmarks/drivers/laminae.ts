@@ -1,7 +1,7 @@
 /** laminae itself, eager: modules, autograd and optimiser as a user writes them, each step inside a `scope`. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { F, add, optim, scope, setNumThreads, tensor, zeros, type Tensor, type nn } from 'laminae';
+import { F, add, grad, optim, scope, setNumThreads, tensor, zeros, type Tensor, type nn } from 'laminae';
 import { trainingOptimizer } from '../cases/train';
 import type { Shape } from '../layer';
 import type { BlockTiming, CaseData, Contender, Job, NamedValues, Precision, Prepared } from '../types';
@@ -78,13 +78,11 @@ class LaminaeRun implements Prepared {
     }
   }
 
-  private backward(): void {
+  /** The gradients that are asked for, as returned by `grad`: the same that `torch.autograd.grad` does. */
+  private gradients(): (Tensor | null)[] {
     const y = this.forward();
-    y.backward(this.job.case.kind === 'crossEntropy' ? undefined : this.gradient);
-  }
-
-  private clearGradients(): void {
-    for (const t of this.wanted.values()) t.clearGrad();
+    const seed = this.job.case.kind === 'crossEntropy' ? {} : { gradient: this.gradient };
+    return grad(y, [...this.wanted.values()], seed);
   }
 
   private step(optimizer: optim.SGD): number {
@@ -120,11 +118,11 @@ class LaminaeRun implements Prepared {
     if (this.optimizer !== null) return this.checkStep(this.optimizer);
     const results: NamedValues[] = [{ name: 'output', values: floats(this.forward().detach()) }];
     if (!this.job.pass.startsWith('forward+backward')) return results;
-    this.backward();
-    for (const [name, t] of this.wanted) {
-      results.push({ name: `gradient of ${name}`, values: floats(gradientOf(t)) });
-      t.grad = null;
-    }
+    const names = [...this.wanted.keys()];
+    this.gradients().forEach((g, i) => {
+      if (g === null) throw new Error(`no gradient of ${names[i]}`);
+      results.push({ name: `gradient of ${names[i]}`, values: floats(g) });
+    });
     return results;
   }
 
@@ -144,8 +142,7 @@ class LaminaeRun implements Prepared {
     if (job.suite === 'overhead') return () => void this.forward();
     if (job.pass.startsWith('forward+backward')) {
       return () => {
-        scope(() => this.backward());
-        this.clearGradients();
+        scope(() => void this.gradients());
       };
     }
     return () => {
@@ -169,7 +166,6 @@ class LaminaeRun implements Prepared {
   }
 
   dispose(): Promise<void> {
-    this.clearGradients();
     return Promise.resolve();
   }
 }

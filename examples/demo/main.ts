@@ -78,9 +78,13 @@ async function trainCommand(options: TrainCommandOptions): Promise<void> {
   );
 
   let stopped = false;
+  let stoppedAt = 0;
   const onInterrupt = (): void => {
-    if (stopped) process.exit(130);
+    // One Ctrl-C may arrive twice: from the terminal, and passed on by the process that started this one.
+    if (stopped && Date.now() - stoppedAt > 500) process.exit(130);
+    if (stopped) return;
     stopped = true;
+    stoppedAt = Date.now();
     console.log('\nstopping after this batch; once more ends at once');
   };
   process.on('SIGINT', onInterrupt);
@@ -102,8 +106,8 @@ async function trainCommand(options: TrainCommandOptions): Promise<void> {
     },
   );
   progress.close();
-  process.off('SIGINT', onInterrupt);
   writeResults(options, lr, history, set.classNames, model, testSet);
+  process.off('SIGINT', onInterrupt);
   if (stopped) process.exitCode = 130;
 }
 
@@ -173,6 +177,7 @@ const program = dataOptions(
   )
   .option('--output <folder>', 'where the results go', 'demo-output')
   .showHelpAfterError('(--help lists the options)')
+  .enablePositionalOptions() // what comes after `predict` is its own, also under a name that training has
   .action(trainCommand);
 
 dataOptions(
@@ -180,7 +185,7 @@ dataOptions(
 )
   .requiredOption('--image <n>', 'number of the test image', integerArgument(0, 9999))
   .action(async (file: string, options: DataOptions & { readonly image: number }) => {
-    const set = await loadData({ ...program.opts<DataOptions>(), ...options });
+    const set = await loadData(options);
     console.log(predictText(file, new data.ImageDataset(set.test), set.classNames, options.image));
   });
 

@@ -1,138 +1,17 @@
 /**
- * Reverse-mode differentiation.
- *
- * An operation that needs gradients leaves a Node: edges to the nodes (or leaves) its inputs came from, and a closure
- * that turns the gradient of the output into gradients of the inputs. Nodes are numbered as they are made; inputs are
- * always older than outputs, so walking the reachable nodes from the highest number down is a topological order.
+ * Reverse-mode differentiation: walks the graph that operations recorded (`graph.ts`). Nodes are numbered as they are
+ * made; inputs are always older than outputs, so walking the reachable nodes from the highest number down is a
+ * topological order.
  *
  * Memory: gradients of intermediates belong to the engine and go back to the free list as soon as they were used;
  * the closures, and with them all saved tensors, are dropped as the walk passes (unless retainGraph).
  */
 import { GraphError, ShapeError } from '../errors';
-import { formatShape, sameShape } from '../shape';
+import { checkOptions, formatShape, readList, sameShape } from '../shape';
 import { outsideFrame, popFrame, pushFrame, type Frame, type Storage } from '../tensor/storage';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { isGradEnabled, noGrad } from './grad-mode';
-
-/** Gradients for the inputs, in order; null where there is none. `wanted[i]` tells if input i needs one. */
-export type Backward = (grad: Tensor, wanted: readonly boolean[]) => readonly (Tensor | null)[];
-
-/** Called with a gradient; what it returns, if anything, takes its place. */
-export type GradientHook = ((grad: Tensor) => Tensor | null | undefined) | ((grad: Tensor) => void);
-
-let nextSequence = 0;
-
-/** One recorded operation. */
-export class Node {
-  readonly sequence = nextSequence++;
-  /** Gradient gathered for the output while a backward pass runs. */
-  grad: Tensor | null = null;
-  /** Called with the finished gradient of the output; may replace it. */
-  hooks: GradientHook[] | null = null;
-  /** The output, when its gradient is to be kept (retainGrad). */
-  retained: Tensor | null = null;
-  private savedVersions: readonly number[];
-
-  constructor(
-    readonly op: string,
-    readonly edges: readonly (Node | Tensor | null)[],
-    readonly shape: readonly number[],
-    private saved: readonly Tensor[],
-    private backward: Backward | null,
-    private owned: readonly Tensor[],
-  ) {
-    this.savedVersions = saved.map((t) => t.storage.version);
-  }
-
-  /** Gradients of the inputs for `grad`, after checking that the saved tensors are as they were. */
-  apply(grad: Tensor): readonly (Tensor | null)[] {
-    if (this.backward === null) {
-      throw new GraphError('ERR_GRAPH_FREED', {
-        op: 'backward',
-        argument: `graph of ${this.op}`,
-        expected: 'was freed by an earlier backward',
-        received: '',
-        hint: 'pass { retainGraph: true } to the first call if you need two',
-      });
-    }
-    for (let i = 0; i < this.saved.length; i++) {
-      if (this.saved[i].storage.version !== this.savedVersions[i]) {
-        throw new GraphError('ERR_MODIFIED_IN_PLACE', {
-          op: 'backward',
-          argument: `a tensor of shape ${formatShape(this.saved[i].shape)} saved by ${this.op}`,
-          expected: `must be at version ${this.savedVersions[i]}`,
-          received: `version ${this.saved[i].storage.version}`,
-          hint: 'it was edited in place after it was used; edit a clone(), or edit earlier',
-        });
-      }
-    }
-    return this.backward(
-      grad,
-      this.edges.map((e) => e !== null),
-    );
-  }
-
-  /** Lets go of everything the node kept for backward. */
-  release(): void {
-    this.backward = null;
-    this.saved = [];
-    this.savedVersions = [];
-    for (const t of this.owned) t.storage.release();
-    this.owned = [];
-  }
-}
-
-/** True if an operation on these inputs has to be recorded. */
-export function needsGrad(...inputs: readonly (Tensor | null | undefined)[]): boolean {
-  if (!isGradEnabled()) return false;
-  for (const t of inputs) if (t != null && t.requiresGrad) return true;
-  return false;
-}
-
-function edgeOf(t: Tensor | null): Node | Tensor | null {
-  if (t === null) return null;
-  if (t.gradFn !== null) {
-    if (t.viewVersion >= 0 && t.viewVersion !== t.storage.version) {
-      throw new GraphError('ERR_MODIFIED_IN_PLACE', {
-        op: t.gradFn.op,
-        argument: `a view of shape ${formatShape(t.shape)}`,
-        expected: 'was taken before its base was edited in place',
-        received: '',
-        hint: 'take the view again after the edit',
-      });
-    }
-    return t.gradFn;
-  }
-  return t.requiresGrad ? t : null;
-}
-
-/** What an operation keeps for its backward pass. */
-export interface Recording {
-  /** Tensors the closure reads: must not be edited in place before backward. */
-  readonly saved?: readonly Tensor[];
-  /** Tensors made only for backward: their memory is reused as soon as the node lets go of them. */
-  readonly owned?: readonly Tensor[];
-}
-
-/**
- * Attaches a node to `output` if gradients are on and an input needs one. Returns `output`.
- *
- * @param backward closure from the output's gradient to one gradient (or null) per input
- */
-export function record(
-  op: string,
-  output: Tensor,
-  inputs: readonly (Tensor | null)[],
-  backward: Backward,
-  keep: Recording = {},
-): Tensor {
-  if (!isGradEnabled()) return output;
-  const edges = inputs.map(edgeOf);
-  if (edges.every((e) => e === null)) return output;
-  output.gradFn = new Node(op, edges, output.shape, keep.saved ?? [], backward, keep.owned ?? []);
-  if (inputs[0]?.storage === output.storage) output.viewVersion = output.storage.version;
-  return output;
-}
+import { Node, type GradientHook } from './graph';
 
 function reachable(root: Node): Node[] {
   const seen = new Set<Node>([root]);
@@ -259,6 +138,101 @@ export interface BackwardOptions {
   readonly retainGraph?: boolean;
 }
 
+export interface GradOptions extends BackwardOptions {
+  /** Of the output, in its shape; may be omitted for a single element, where it is 1. */
+  readonly gradient?: Tensor;
+}
+
+function checkRoot(op: string, root: Tensor, gradient: Tensor | undefined): void {
+  if (!root.requiresGrad) {
+    throw new GraphError('ERR_NO_GRAD', {
+      op,
+      argument: 'tensor',
+      expected: 'must be the result of recorded operations on tensors that require gradients',
+      received: `shape ${formatShape(root.shape)}${isGradEnabled() ? '' : ' inside noGrad'}`,
+    });
+  }
+  if (gradient === undefined) {
+    if (root.numel === 1) return;
+    throw new ShapeError({
+      op,
+      argument: 'gradient',
+      expected: 'must be given unless the tensor has exactly one element',
+      received: `shape ${formatShape(root.shape)}`,
+    });
+  }
+  if (!sameShape(expectTensor(op, 'gradient', gradient).shape, root.shape)) {
+    throw new ShapeError({
+      op,
+      argument: 'gradient',
+      expected: `must have shape ${formatShape(root.shape)}`,
+      received: formatShape(gradient.shape),
+    });
+  }
+}
+
+/** Walks the graph from `root`; `result` is asked before the memory that the walk made is given back. */
+function walk<T>(
+  root: Tensor,
+  { gradient, retainGraph = false }: GradOptions,
+  targets: Targets | null,
+  result: (survivors: Set<Storage>) => T,
+): T {
+  return noGrad(() => {
+    const frame = pushFrame();
+    const pass = new Pass(frame, retainGraph, targets);
+    const survivors = new Set<Storage>();
+    try {
+      pass.run(root, gradient ?? engineOps().ones(root));
+      return result(survivors);
+    } finally {
+      pass.end();
+      popFrame(frame, survivors);
+    }
+  });
+}
+
+/**
+ * The gradients of `output` with respect to `inputs`, which may also be intermediates: returned, not added to `grad`.
+ * Only what they need is computed. As in PyTorch's `torch.autograd.grad`, results are not copied: they may share memory
+ * with one another and with `options.gradient`, so `clone()` one before editing it.
+ *
+ * @returns one gradient per input, null where the output does not depend on it
+ * @throws as {@link backward}; GraphError for an input that requires no gradient
+ *
+ * @example
+ * const [gx, gw] = grad(F.conv2d(x, w), [x, w], { gradient: dy });
+ */
+export function grad(
+  output: Tensor,
+  inputs: readonly Tensor[],
+  options: GradOptions = {},
+): (Tensor | null)[] {
+  checkOptions('grad', options);
+  checkRoot('grad', expectTensor('grad', 'output', output), options.gradient);
+  const targets = new Map<Node | Tensor, Slot>();
+  const slots = readList('grad', 'inputs', inputs, 'tensors').map((t, i) => {
+    if (!expectTensor('grad', `inputs[${i}]`, t).requiresGrad) {
+      throw new GraphError('ERR_NO_GRAD', {
+        op: 'grad',
+        argument: `inputs[${i}]`,
+        expected: 'must require gradients',
+        received: `a tensor of shape ${formatShape(t.shape)} that does not`,
+      });
+    }
+    const key = t.gradFn ?? t;
+    const slot = targets.get(key) ?? { grad: null };
+    targets.set(key, slot);
+    return slot;
+  });
+  return walk(output, options, targets, (survivors) =>
+    slots.map((slot) => {
+      if (slot.grad !== null) survivors.add(slot.grad.storage);
+      return slot.grad;
+    }),
+  );
+}
+
 /**
  * Computes the gradients of `root` with respect to every leaf that requires one and adds them to the leaves' `grad`.
  *
@@ -266,41 +240,24 @@ export interface BackwardOptions {
  * @throws GraphError ERR_NO_GRAD if nothing was recorded, ERR_GRAPH_FREED on a second call without `retainGraph`
  */
 export function backward(root: Tensor, gradient?: Tensor, options: BackwardOptions = {}): void {
-  if (!root.requiresGrad) {
-    throw new GraphError('ERR_NO_GRAD', {
-      op: 'backward',
-      argument: 'tensor',
-      expected: 'must be the result of recorded operations on tensors that require gradients',
-      received: `shape ${formatShape(root.shape)}${isGradEnabled() ? '' : ' inside noGrad'}`,
-    });
+  checkOptions('backward', options);
+  checkRoot('backward', root, gradient);
+  walk(root, gradient === undefined ? options : { ...options, gradient }, null, () => undefined);
+}
+
+/** Where the gradients of some leaves and intermediates are gathered. */
+type Targets = ReadonlyMap<Node | Tensor, Slot>;
+
+/** Nodes that are targets, or have one among what they came from; `order` has results first. */
+function leadingTo(targets: Targets, order: readonly Node[]): ReadonlySet<Node> {
+  const needed = new Set<Node>();
+  for (let i = order.length - 1; i >= 0; i--) {
+    const node = order[i];
+    const leads = (edge: Node | Tensor | null): boolean =>
+      edge !== null && (targets.has(edge) || (edge instanceof Node && needed.has(edge)));
+    if (targets.has(node) || node.edges.some(leads)) needed.add(node);
   }
-  if (gradient === undefined && root.numel !== 1) {
-    throw new ShapeError({
-      op: 'backward',
-      argument: 'gradient',
-      expected: 'must be given unless the tensor has exactly one element',
-      received: `shape ${formatShape(root.shape)}`,
-    });
-  }
-  if (gradient !== undefined) expectTensor('backward', 'gradient', gradient);
-  if (gradient !== undefined && !sameShape(gradient.shape, root.shape)) {
-    throw new ShapeError({
-      op: 'backward',
-      argument: 'gradient',
-      expected: `must have shape ${formatShape(root.shape)}`,
-      received: formatShape(gradient.shape),
-    });
-  }
-  noGrad(() => {
-    const frame = pushFrame();
-    const pass = new Pass(frame, options.retainGraph === true);
-    try {
-      pass.run(root, gradient ?? engineOps().ones(root));
-    } finally {
-      pass.end();
-      popFrame(frame, new Set());
-    }
-  });
+  return needed;
 }
 
 /** One walk through a graph. */
@@ -309,10 +266,13 @@ class Pass {
   private order: readonly Node[] = [];
   /** Leaves with hooks: those want the whole gradient, so it is gathered until the walk is over. */
   private readonly hookedLeaves = new Map<Tensor, Slot>();
+  /** Nodes to walk through; null for all. */
+  private needed: ReadonlySet<Node> | null = null;
 
   constructor(
     private readonly frame: Frame,
     private readonly retainGraph: boolean,
+    private readonly targets: Targets | null,
   ) {
     this.pending = new Pending(frame);
   }
@@ -322,9 +282,16 @@ class Pass {
     if (root.gradFn === null) {
       this.toLeaf(root, seed);
     } else {
-      this.order = reachable(root.gradFn);
+      const order = reachable(root.gradFn);
+      const needed = this.targets === null ? null : leadingTo(this.targets, order);
+      this.order = needed === null ? order : order.filter((node) => needed.has(node));
+      this.needed = needed;
       root.gradFn.grad = seed;
       for (const node of this.order) this.step(node);
+      root.gradFn.grad = null;
+    }
+    for (const [leaf, slot] of this.targets ?? []) {
+      if (leaf instanceof Tensor && slot.grad !== null) slot.grad = this.hooked(leaf.hooks ?? [], slot.grad);
     }
     for (const [leaf, { grad }] of this.hookedLeaves) {
       if (grad !== null) accumulateLeaf(leaf, this.hooked(leaf.hooks ?? [], grad), this.pending);
@@ -335,7 +302,19 @@ class Pass {
     for (const node of this.order) node.grad = null;
   }
 
+  /** Whether the gradient of what an edge leads to is asked for. */
+  private wants(edge: Node | Tensor | null): boolean {
+    if (edge === null || this.targets === null || this.needed === null) return edge !== null;
+    return edge instanceof Node ? this.needed.has(edge) : this.targets.has(edge);
+  }
+
   private toLeaf(leaf: Tensor, grad: Tensor): void {
+    if (this.targets !== null) {
+      const target = this.targets.get(leaf);
+      if (target === undefined) this.pending.drop(grad);
+      else accumulate(target, grad, this.pending);
+      return;
+    }
     if (leaf.hooks === null || leaf.hooks.length === 0) {
       accumulateLeaf(leaf, grad, this.pending);
       return;
@@ -350,15 +329,25 @@ class Pass {
     if (node.grad === null) return;
     const grad = node.hooks === null ? node.grad : this.hooked(node.hooks, node.grad);
     node.grad = null;
-    if (node.retained !== null) this.retain(node.retained, grad);
+    if (node.retained !== null && this.targets === null) this.retain(node.retained, grad);
+    const target = this.targets?.get(node);
+    if (target !== undefined) {
+      pending.hold(grad);
+      target.grad = grad;
+    }
+    const wanted = node.edges.map((edge) => this.wants(edge));
+    if (!wanted.includes(true)) {
+      pending.drop(grad);
+      return;
+    }
     const from = frame.made.length;
-    const gradients = node.apply(grad);
+    const gradients = node.apply(grad, wanted);
     for (const g of gradients) if (g !== null) pending.hold(g);
     for (let i = 0; i < node.edges.length; i++) {
       const edge = node.edges[i];
       const g = gradients[i];
       if (g == null) continue;
-      if (edge === null) pending.drop(g);
+      if (edge === null || !wanted[i]) pending.drop(g);
       else if (edge instanceof Node) accumulate(edge, g, pending);
       else this.toLeaf(edge, g);
     }

@@ -2,7 +2,7 @@
 import { ArgumentTypeError, GraphError, describe } from '../errors';
 import { formatShape } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
-import type { GradientHook } from './engine';
+import type { GradientHook } from './graph';
 
 export interface HookHandle {
   /** Takes the hook away again. */

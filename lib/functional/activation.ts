@@ -2,7 +2,7 @@
  * Activation functions beyond relu, sigmoid and tanh (elementwise.ts). The ones with parameters are one native op each
  * way, whose functions and formulas are listed in native/core/activation_fns.h.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { activationFns, run, type ActivationFn } from '../native';
 import { checkOptions, formatShape, normalizeDim, real } from '../shape';

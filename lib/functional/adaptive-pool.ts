@@ -3,7 +3,7 @@
  *
  * Where the input is a multiple of the output, windows are all alike and the pools of `pool.ts` do it.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentTypeError, describe } from '../errors';
 import { run } from '../native';
 import { sizeOf, type Shape } from '../shape';

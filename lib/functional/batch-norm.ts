@@ -5,7 +5,7 @@
  * statistics towards them; evaluation uses the running statistics. The gradient of training takes into account that
  * mean and variance depend on x.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import { run } from '../native';
 import { checkOptions, formatShape, real, sizeOf } from '../shape';

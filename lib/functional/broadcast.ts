@@ -1,5 +1,5 @@
 /** What every operation with several operands needs: conversion of element types, and the inverse of broadcasting. */
-import { record } from '../autograd/engine';
+import { record } from '../autograd/graph';
 import { isFloating, type DType } from '../dtype';
 import { run } from '../native';
 import { contiguousStrides, sameShape, type Shape } from '../shape';

@@ -1,5 +1,5 @@
 /** Elements limited to a range. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentTypeError, describe } from '../errors';
 import { real } from '../shape';
 import { type Tensor, expectTensor } from '../tensor/tensor';

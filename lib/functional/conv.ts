@@ -7,7 +7,7 @@
  * transposed convolution is the map from y to x with the same terms: the input gradient of a convolution. So three
  * native ops serve both, each for all ranks: `conv`, `convBackwardInput`, `convBackwardWeight`.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { run } from '../native';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';

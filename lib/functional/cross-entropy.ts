@@ -5,7 +5,7 @@
  * label smoothing e, in one native pass that also keeps l for backward; `mean` divides by the sum of the w_t.
  * Class probabilities p: loss = -sum_j w_j p_j l_j with p smoothed towards 1 / c; `mean` divides by the number of losses.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { run } from '../native';

@@ -1,5 +1,5 @@
 /** Running sums along one dimension. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { run } from '../native';
 import { normalizeDim, sizeOf } from '../shape';

@@ -1,5 +1,5 @@
 /** Dropout: zeroes a random part in training and scales the rest, so that the expected value stays. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import { checkOptions, formatShape, real, type Shape } from '../shape';
 import { fillRandom } from '../random';

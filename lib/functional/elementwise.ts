@@ -4,7 +4,7 @@
  * Operands are tensors or numbers. Two tensors of different dtypes meet in the wider kind (bool < uint8 < int32 <
  * float32 < float64); a number takes the tensor's dtype, except that a fraction turns integers into float32.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isFloating, promote, type DType } from '../dtype';
 import { ArgumentTypeError, describe } from '../errors';
 import { binaryFns, compareFns, run, type BinaryFn, type CompareFn } from '../native';

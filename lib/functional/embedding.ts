@@ -1,5 +1,5 @@
 /** Rows of a table by number. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { DTypeError, ShapeError } from '../errors';
 import { checkOptions, formatShape, integer } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';

@@ -2,7 +2,7 @@
  * Largest and smallest elements: over everything or several dimensions (ties share the gradient), or along one dimension
  * with positions (the first of several equals wins, and takes the gradient). A NaN wins over all numbers.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { run } from '../native';
 import { checkOptions, normalizeDim, sizeOf } from '../shape';
 import { contiguousElements } from '../tensor/copy';

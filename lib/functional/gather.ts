@@ -5,7 +5,7 @@
  *     scatter     y = x; y[index[i, j], j] = src[i, j]
  *     scatterAdd  y = x; y[index[i, j], j] += src[i, j]
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentRangeError, DTypeError, ShapeError } from '../errors';
 import { run } from '../native';
 import { formatShape, normalizeDim, type Shape } from '../shape';

@@ -4,7 +4,7 @@
  * An edit that has to be recorded replaces the tensor's place in the graph by a node for the edit; its old value lives
  * on in a copy where backward needs it. Leaves that require gradients may only be edited inside noGrad.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isGradEnabled } from '../autograd/grad-mode';
 import { isFloating, type DType } from '../dtype';
 import { DTypeError, GraphError, ShapeError } from '../errors';

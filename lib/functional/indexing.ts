@@ -7,7 +7,7 @@
  *     x.at(':', rows)           y[i, b] = x[i, rows[b]]
  *     x.at(mask)                y[b] = x[b-th true place]
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentTypeError, DTypeError, ShapeError, describe } from '../errors';
 import { run } from '../native';
 import {

@@ -4,7 +4,7 @@
  *
  * The first three are batch normalisation of the same memory seen in another shape: rows as channels, [1, rows, row].
  */
-import { record } from '../autograd/engine';
+import { record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import {
   checkOptions,

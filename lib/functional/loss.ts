@@ -1,5 +1,5 @@
 /** Losses that compare element by element; the ones over classes are in cross-entropy.ts. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { noGrad } from '../autograd/grad-mode';
 import { ArgumentRangeError } from '../errors';
 import { checkOptions, formatShape, real, sameShape } from '../shape';

@@ -1,5 +1,5 @@
 /** Matrix products: the native `gemm` op behind `matmul` and `linear`. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { DTypeError, ShapeError } from '../errors';
 import { run } from '../native';

@@ -1,7 +1,7 @@
 /**
  * Max unpooling: puts values back where max pooling found them, with zeros elsewhere.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentRangeError, DTypeError, ShapeError } from '../errors';
 import { run } from '../native';
 import { expectTensor, Tensor } from '../tensor/tensor';

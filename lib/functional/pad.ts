@@ -4,7 +4,7 @@
  * The constant is one copy into a filled tensor; the other modes select along one dimension after the other, so their
  * gradient (each border element adds to the element it came from) is that of the selection.
  */
-import { record } from '../autograd/engine';
+import { record } from '../autograd/graph';
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
 import { checkOptions, formatShape, integer, real, type Shape } from '../shape';
 import { copyElements, fillElements } from '../tensor/copy';

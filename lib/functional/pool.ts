@@ -4,7 +4,7 @@
  * Formulas and rules are PyTorch's: padding is -infinity for the maximum and zero for the average; of equal maxima the
  * first wins, NaN wins over everything. Source: https://pytorch.org/docs/stable/nn.functional.html#pooling-functions
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { ArgumentTypeError, describe } from '../errors';
 import { run } from '../native';
 import { checkOptions, real, type Size } from '../shape';

@@ -3,7 +3,7 @@
  *
  * Sums run in blocks whose totals are added in double, in an order that does not depend on threads.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { ShapeError } from '../errors';
 import { run } from '../native';

@@ -3,7 +3,7 @@
  *
  *     softmax(x)_j = exp(x_j - max x) / sum_k exp(x_k - max x)
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { run } from '../native';
 import { normalizeDim, sizeOf } from '../shape';
 import { contiguousElements } from '../tensor/copy';

@@ -2,7 +2,7 @@
  * Order along one dimension. Equal values keep their order and NaN counts as the largest, as in PyTorch; gradients go back
  * to where the values came from.
  */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { run } from '../native';
 import { checkOptions, integer, normalizeDim, sizeOf } from '../shape';
 import { contiguousElements } from '../tensor/copy';

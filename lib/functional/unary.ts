@@ -1,5 +1,5 @@
 /** One-argument elementwise functions: the native `unary` op and its derivative. */
-import { needsGrad, record } from '../autograd/engine';
+import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { run, unaryFns, type UnaryFn } from '../native';
 import { contiguousElements } from '../tensor/copy';

@@ -5,7 +5,7 @@
  * `unfold` reads the padded image through a strided view [n, c, kh, kw, oh, ow] and copies once; `fold` adds one kernel
  * cell after the other into strided views, in a fixed order.
  */
-import { record } from '../autograd/engine';
+import { record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import { binaryFns, run } from '../native';
 import { checkOptions, contiguousStrides, formatShape, sizeTuple, type Size } from '../shape';

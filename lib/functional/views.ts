@@ -4,7 +4,7 @@
  * Everything here but `cat`, `stack` and a `reshape` of non-contiguous elements returns a view: it shares memory with
  * its input, and in-place edits show in both.
  */
-import { record } from '../autograd/engine';
+import { record } from '../autograd/graph';
 import { promote } from '../dtype';
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
 import {

@@ -4,7 +4,7 @@
  * This file holds what needs no arithmetic. Operations are free functions in `functional/`; `methods.ts` hangs them on
  * the prototype, so that imports point one way.
  */
-import type { GradientHook, Node } from '../autograd/engine';
+import type { GradientHook, Node } from '../autograd/graph';
 import { arrayOf, type DType, type TypedArray } from '../dtype';
 import {
   ArgumentRangeError,

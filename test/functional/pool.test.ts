@@ -3,7 +3,7 @@
 // are in op-cases.test.ts.
 import { afterEach, describe, expect, test } from '@jest/globals';
 
-import { F, arange, cat, cpuInfo, gradcheck, noGrad, ones, setIsa, tensor, zeros } from '../../lib';
+import { F, arange, cat, cpuInfo, gradcheck, nn, noGrad, ones, setIsa, tensor, zeros } from '../../lib';
 import type { Size, Tensor } from '../../lib';
 import type { AvgPoolOptions, MaxPoolOptions } from '../../lib/functional';
 import type { CaseRecord } from '../support/case-values';
@@ -293,6 +293,32 @@ describe('adaptive', () => {
   test('a global mean of many values stays exact', () => {
     const x = ones([1, 2, 300, 300]).mul(16_777_215);
     expect(F.adaptiveAvgPool2d(x, 1).toArray()).toEqual([[[[16_777_215]], [[16_777_215]]]]);
+  });
+});
+
+describe('returnIndices', () => {
+  test('gives values and positions, of functions and layers', () => {
+    const x = arange(32).reshape([1, 2, 4, 4]);
+    const [y, indices] = F.maxPool2d(x, 2, { returnIndices: true });
+    expect(indices.toArray()).toEqual([[[[5, 7], [13, 15]], [[5, 7], [13, 15]]]]); // prettier-ignore
+    expect(y.equal(F.maxPool2d(x, 2))).toBe(true);
+    expect(F.maxPool2d(x, 2, { returnIndices: false } as object).shape).toEqual([1, 2, 2, 2]);
+    const [line, at] = F.maxPool1d(x.reshape([2, 16]), 8, { returnIndices: true });
+    expect([line.shape, at.toArray()]).toEqual([[2, 2], [[7, 15], [7, 15]]]); // prettier-ignore
+    expect(F.maxPool3d(x, [1, 2, 2], { returnIndices: true })[1].toArray()).toEqual([
+      [[[5, 7], [13, 15]], [[21, 23], [29, 31]]],
+    ]); // prettier-ignore
+    const [values, places] = new nn.MaxPool2d(2).forwardWithIndices(x);
+    expect(new nn.MaxUnpool2d(2).forward(values, places).sum().item()).toBe(y.sum().item());
+  });
+
+  test('is a boolean, and no option of a layer', () => {
+    const wrong = JSON.parse('{"returnIndices":1}') as { returnIndices: true };
+    expect(() => F.maxPool2d(ones([1, 2, 2]), 2, wrong)).toThrow(
+      'returnIndices must be true or false, got 1',
+    );
+    const asked: object = { returnIndices: true };
+    expect(() => new nn.MaxPool2d(2, asked)).toThrow('(use forwardWithIndices(x), or F.maxPool2d(x, k,');
   });
 });
 

@@ -41,6 +41,13 @@ describe('convolution with a border of its own', () => {
     }
   });
 
+  test('a transposed convolution has none', () => {
+    const options = JSON.parse('{"paddingMode":"reflect"}') as { paddingMode: 'zeros' };
+    expect(() => new nn.ConvTranspose2d(2, 2, 3, options)).toThrow(
+      'ConvTranspose2d: paddingMode must be one of zeros, got "reflect"',
+    );
+  });
+
   test('refuses unknown modes', () => {
     expect(() => new nn.Conv2d(1, 1, 3, { paddingMode: 'mirror' as 'reflect' })).toThrow(
       'Conv2d: paddingMode must be one of zeros, reflect, replicate, circular, got "mirror"',

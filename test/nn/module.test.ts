@@ -53,6 +53,30 @@ describe('registration by fields', () => {
     expect(twice.parameters()).toHaveLength(2);
   });
 
+  test('a module under two names: both keys, as in PyTorch, but its parameters once', () => {
+    class Twice extends nn.Module {
+      a = new nn.Linear(2, 2);
+      b = this.a;
+      self: nn.Module = this; // a cycle ends
+      override forward(x: Tensor): Tensor {
+        return this.b.forward(this.a.forward(x));
+      }
+    }
+    const net = new Twice();
+    expect([...net.stateDict().keys()]).toEqual(['a.weight', 'a.bias', 'b.weight', 'b.bias']);
+    expect([...net.namedParameters()].map(([name]) => name)).toEqual(['a.weight', 'a.bias']);
+    const other = new Twice();
+    other.loadStateDict(net.stateDict());
+    expect(other.b.weight.equal(net.a.weight)).toBe(true);
+    const layer = new nn.Linear(1, 1);
+    const chain = new nn.Sequential(layer, layer);
+    expect([...chain.stateDict().keys()]).toEqual(['0.weight', '0.bias', '1.weight', '1.bias']);
+    expect(chain.parameters()).toHaveLength(2);
+    expect(String(chain)).toBe(
+      'Sequential(\n  (0): Linear(inFeatures=1, outFeatures=1, bias=true)\n  (1): Linear(inFeatures=1, outFeatures=1, bias=true)\n)',
+    );
+  });
+
   test('train, eval and apply reach everything', () => {
     const m = new nn.Sequential(new Scale(), new nn.Dropout());
     m.eval();
@@ -257,6 +281,17 @@ describe('hooks, copies, lazy layers, summary', () => {
     expect(a.get(1).numBatchesTracked?.item()).toBe(0);
     expect(b.get(1).numBatchesTracked?.item()).toBe(1);
     expect([...b.stateDict().keys()]).toEqual([...a.stateDict().keys()]);
+  });
+
+  test('lazy layers: transposed convolutions, and batch norm without parameters', () => {
+    const x = ones([2, 5, 4, 4]);
+    const up = new nn.LazyConvTranspose2d(3, 2, { stride: 2 });
+    expect(up.forward(x).shape).toEqual([2, 3, 8, 8]);
+    expect(up.weight.shape).toEqual([5, 3, 2, 2]);
+    const norm = new nn.LazyBatchNorm2d({ affine: false });
+    expect(norm.forward(x).shape).toEqual(x.shape);
+    expect([norm.numFeatures, norm.parameters().length]).toEqual([5, 0]);
+    expect(norm.numBatchesTracked?.item()).toBe(1);
   });
 
   test('lazy layers take their size from the first input', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Tensor, getNumThreads, tensor, zeros } from '../../lib';
-import { record } from '../../lib/autograd/engine';
+import { record } from '../../lib/autograd/graph';
 import type { OpCall, OpEntry } from './op-cases';
 import { checkGenerated, checkLarge, exact, relative, scaled, sums } from './op-cases';
 import { seededTensor } from './op-values';
