@@ -32,6 +32,14 @@ struct TapSumAlgorithm {
   void (*run)(const TapSum& s, const T* x, const T* packed, const T* bias, T* y);
 };
 
+// A way to compute a forward pass (y from x), or an input gradient (y is dx, x is dy), as a whole.
+template <class T>
+struct WholeConvAlgorithm {
+  const char* name;
+  bool (*applies)(const ConvShape& s, bool backward_input);
+  void (*run)(const ConvShape& s, bool backward_input, const T* x, const T* w, const T* bias, T* y);
+};
+
 // A way to compute the gradients of weight and bias (nullptr: not wanted) from x and dy.
 template <class T>
 struct WeightGradientAlgorithm {
@@ -40,7 +48,10 @@ struct WeightGradientAlgorithm {
   void (*run)(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 };
 
-// All of them; the first that applies is the one to use, the last applies always.
+// All of them; the first that applies is the one to use, the last applies always. What no whole
+// algorithm takes is computed as TapSums.
+template <class T>
+const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count);
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count);
 template <class T>
@@ -66,6 +77,16 @@ inline int64_t tap_weights_size(const TapSum& s, int64_t tile) {
 }
 
 // ---- the algorithms, one file each ----
+
+// conv_depthwise.cc
+template <class T>
+WholeConvAlgorithm<T> depthwise();
+
+// conv_depthwise_weight.cc
+template <class T>
+bool weight_gradient_depthwise_applies(const ConvShape& s);
+template <class T>
+void weight_gradient_depthwise(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 
 // conv_gemm.cc
 template <class T>

@@ -57,6 +57,16 @@ struct LanesWindow {
   int64_t taps, x_tap, w_tap;
 };
 
+// Where depthwise_lines reads. Line l is (l / stride) line + (l % stride) other_line elements
+// behind line 0, column u is u / stride + (u % stride) other_column behind column 0. A mirrored
+// kernel has its columns in falling order: tap b takes column kernel - 1 - b.
+struct DepthwiseStrip {
+  int64_t kernel;  // lines and columns of taps: 3, or 5 if depthwise_kernel is
+  int64_t stride;  // of neighbouring outputs: 1 or 2
+  bool mirrored;   // with stride 1 only
+  int64_t line, other_line, other_column;
+};
+
 // Largest tile of kernel lines and of taps of a line that conv_weight_taps takes.
 constexpr int kConvWeightRows = 8;
 constexpr int kConvWeightTaps = 5;

@@ -9,6 +9,7 @@
 #include "kernels/binary.inl"
 #include "kernels/conv_lanes.inl"
 #include "kernels/conv_weight.inl"
+#include "kernels/depthwise.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/norm.inl"
 #include "kernels/optim.inl"

@@ -9,6 +9,8 @@
 //   Vec<T>::zero(), set1(s)        all lanes 0, all lanes s
 //   Vec<T>::load(p), v.store(p)    kWidth elements, any alignment
 //   Vec<T>::load_n(p, n)           n in [0, kWidth]; lanes >= n are 0; touches p[0, n) only
+//   Vec<T>::window<N>(p, a, b)     the elements p[N, N + kWidth), N in [0, kWidth); a and b are the
+//                                  vectors at p and p + kWidth: whichever is cheaper is used
 //   v.store_n(p, n)                writes p[0, n) only
 //
 //   a + b, a - b, a * b, a / b     IEEE, correctly rounded

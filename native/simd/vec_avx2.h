@@ -28,6 +28,11 @@ struct Vec<float> {
     if (n >= kWidth) return load(p);
     return {_mm256_maskload_ps(p, tail_mask(n))};
   }
+  template <int N>
+  static LAMINAE_INLINE Vec window(const float* p, Vec a, Vec b) {
+    (void)b;
+    return N == 0 ? a : load(p + N);
+  }
   LAMINAE_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   LAMINAE_INLINE void store_n(float* p, int64_t n) const {
     if (n >= kWidth) return store(p);

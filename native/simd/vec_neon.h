@@ -28,6 +28,11 @@ struct Vec<float> {
   static LAMINAE_INLINE Vec fma_lane(Vec b, Vec a, Vec acc) {
     return {vfmaq_laneq_f32(acc.v, b.v, a.v, Lane)};
   }
+  template <int N>
+  static LAMINAE_INLINE Vec window(const float* p, Vec a, Vec b) {
+    (void)b;
+    return N == 0 ? a : load(p + N);
+  }
   LAMINAE_INLINE void store(float* p) const { vst1q_f32(p, v); }
   LAMINAE_INLINE void store_n(float* p, int64_t n) const {
     if (n >= 4) return store(p);

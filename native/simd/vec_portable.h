@@ -146,6 +146,11 @@ struct Vec {
   static LAMINAE_INLINE Vec fma_lane(Vec b, Vec a, Vec acc) {
     return {broadcast_lane<Lane>(a.v) * b.v + acc.v};
   }
+  template <int N>
+  static LAMINAE_INLINE Vec window(const T* p, Vec a, Vec b) {
+    (void)b;
+    return N == 0 ? a : load(p + N);
+  }
   LAMINAE_INLINE void store(T* p) const { memcpy(p, &v, sizeof(v)); }
   LAMINAE_INLINE void store_n(T* p, int64_t n) const {
     if (n >= kWidth) return store(p);

@@ -2,6 +2,7 @@
 // ones, on every ISA and for 1 to 3 threads, with all buffers between unreadable pages. Inputs are
 // small integers, so results are exact and are compared bit for bit.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -190,16 +191,29 @@ int algorithm_count(Pass pass) {
   if (pass == kBackwardWeight) {
     weight_gradient_algorithms<T>(&count);
   } else {
+    int whole;
+    whole_conv_algorithms<T>(&whole);
     tap_sum_algorithms<T>(&count);
+    count += whole;
   }
   return count;
 }
 
-// By value of the field `algorithm`.
+// By value of the field `algorithm`: whole algorithms are counted behind those for sums.
 std::string algorithm_name(Pass pass, int algorithm) {
-  int count;
-  return pass == kBackwardWeight ? weight_gradient_algorithms<float>(&count)[algorithm - 1].name
-                                 : tap_sum_algorithms<float>(&count)[algorithm - 1].name;
+  int count, sums;
+  if (pass == kBackwardWeight) return weight_gradient_algorithms<float>(&count)[algorithm - 1].name;
+  const TapSumAlgorithm<float>* list = tap_sum_algorithms<float>(&sums);
+  if (algorithm <= sums) return list[algorithm - 1].name;
+  return whole_conv_algorithms<float>(&count)[algorithm - sums - 1].name;
+}
+
+// The number of the reference.
+template <class T>
+int reference_number(Pass pass) {
+  int whole;
+  whole_conv_algorithms<T>(&whole);
+  return algorithm_count<T>(pass) - (pass == kBackwardWeight ? 0 : whole);
 }
 
 template <class T>
@@ -208,9 +222,10 @@ void check_case(const conv_desc& d, Touch touch, Random& random) {
   t.fill_integers(random);
   for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
     const int count = algorithm_count<T>(pass);
-    const std::vector<T> expected = result(pass, d, count, t);
+    const std::vector<T> expected = result(pass, d, reference_number<T>(pass), t);
     if (pass == kBackwardInput) REQUIRE(expected == scattered_gradient(d, t));
-    for (int algorithm = 0; algorithm < count; ++algorithm) {
+    for (int algorithm = 0; algorithm <= count; ++algorithm) {
+      if (algorithm == reference_number<T>(pass)) continue;
       for (int threads : {1, 2, 3}) {
         set_num_threads(threads);
         std::vector<T> got;
@@ -309,7 +324,8 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
     };
     for (const Case& c : chosen) check_case<float>(descriptor(c), Touch::end, random);
     for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
-      for (int i = 0; i + 1 < algorithm_count<float>(pass); ++i) {
+      for (int i = 0; i <= algorithm_count<float>(pass); ++i) {
+        if (i == reference_number<float>(pass)) continue;
         // Not exact: conv_winograd_test.cc.
         const bool winograd = i > 0 && algorithm_name(pass, i) == "winograd";
         if (!winograd) CHECK(runs[pass][i] >= 9);
@@ -322,6 +338,68 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
     check_case<double>(descriptor(random_case(random)), i % 2 == 0 ? Touch::end : Touch::start,
                        random);
   }
+}
+
+TEST_CASE("convolution: channels for themselves, of all widths") {
+  const std::string active = active_isa().name;
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    INFO("isa ", std::string(isa->name));
+    Random random(11);
+    for (int64_t width = 1; width <= 40; ++width) {
+      for (int64_t kernel : {1, 2, 3, 5}) {
+        const int64_t stride = random.integer(1, 3);
+        const int64_t multiplier = random.integer(0, 3) == 0 ? random.integer(2, 3) : 1;
+        const int64_t dilation = random.integer(0, 3) == 0 ? 2 : 1;
+        const int64_t padding = std::max<int64_t>((dilation * (kernel - 1) + 1 - width + 1) / 2,
+                                                  random.integer(0, kernel));
+        const int64_t depth = random.integer(0, 4) == 0 ? random.integer(2, 4) : 1;
+        const int64_t kernel0 = depth > 1 ? 2 : 1;
+        check_case<float>(descriptor({2,
+                                      3,
+                                      3,
+                                      3 * multiplier,
+                                      {depth, width % 11 + dilation * kernel, width},
+                                      {kernel0, kernel, kernel},
+                                      {1, stride, stride},
+                                      {0, padding, padding},
+                                      {1, dilation, dilation},
+                                      {}}),
+                          width % 2 == 0 ? Touch::end : Touch::start, random);
+      }
+    }
+    // Bands of lines, and strides that differ.
+    check_case<float>(
+        descriptor({1, 2, 2, 2, {1, 150, 90}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}}),
+        Touch::end, random);
+    check_case<float>(
+        descriptor({1, 2, 2, 4, {2, 90, 131}, {1, 5, 5}, {1, 2, 2}, {0, 2, 2}, {1, 1, 1}, {}}),
+        Touch::end, random);
+    check_case<float>(
+        descriptor({1, 2, 2, 2, {1, 30, 31}, {1, 3, 3}, {1, 1, 2}, {0, 1, 1}, {1, 1, 1}, {}}),
+        Touch::end, random);
+  }
+  REQUIRE(set_active_isa(active));
+}
+
+TEST_CASE("convolution: infinity in x reaches only the weights that meet it") {
+  const std::string active = active_isa().name;
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    for (int64_t width : {7, 21}) {
+      const conv_desc d =
+          descriptor({1, 2, 2, 2, {1, 5, width}, {1, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}});
+      Random random(12);
+      Tensors<float> t(d, Touch::end);
+      t.fill_integers(random);
+      for (int64_t i = 0; i < t.dy.size(); ++i) t.dy[i] = 1;
+      t.x[width - 1] = INFINITY;  // first line, last column: met by the last tap of the first line
+      const std::vector<float> dw = result(kBackwardWeight, d, 0, t);
+      for (int64_t i = 0; i < 9; ++i) CHECK(std::isinf(dw[i]) == (i == 2));
+      for (int64_t i = 0; i < t.dw.size(); ++i) CHECK(!std::isnan(dw[i]));
+    }
+  }
+  REQUIRE(set_active_isa(active));
 }
 
 TEST_CASE("convolution: gradients of the bias or the weight alone") {

@@ -142,6 +142,12 @@ void check_moves(void (*report)(const char*, int)) {
     V::load(p).store_n(got, n);
     if (wrong_lanes<T>(V::load(got), expected) != 0) report("store_n", n);
   }
+  if (wrong_lanes<T>(V::template window<0>(p, V::load(p), V::load(p + W)), p) != 0)
+    report("window", 0);
+  if (wrong_lanes<T>(V::template window<1>(p, V::load(p), V::load(p + W)), p + 1) != 0)
+    report("window", 1);
+  if (wrong_lanes<T>(V::template window<W>(p, V::load(p), V::load(p + W)), p + W) != 0)
+    report("window", W);
   uint8_t bytes[W];
   for (int n = 0; n <= W; n++) {
     T codes[W];

@@ -1,0 +1,126 @@
+// Convolution in which each channel is convolved for itself: one input channel per group, and a few
+// output channels. Arithmetic is a few multiply-adds per element here, so what counts is to read
+// and write memory once, and not to pack, transpose or scatter anything.
+//
+// A plane (or a band of its lines) is copied into a strip with zeros around (ops/plane_strip.h),
+// where it stays in L1; rows of results are sums of its shifted rows (kernels/depthwise.inl). The
+// input gradient does all parity classes (core/tap_sum.h) of the plane from the same strip and
+// interleaves two of them in registers. Terms are added in the order of all other algorithms.
+#include <algorithm>
+
+#include "core/ops/conv_depthwise.h"
+#include "core/parallel.h"
+
+namespace laminae {
+
+namespace {
+
+// Grid lines [line, line + count) of one plane of results at position y0; y points to the plane,
+// `strip` to what the first of them reads.
+template <class T>
+void sum_lines(const DepthwiseTaps<T>& t, const DepthwiseStrip& whole, int64_t y0, int64_t line,
+               int64_t count, const T* strip, const T* w, const T* bias, T* y, T* apart) {
+  const DepthwiseSum& d = t.d;
+  const int64_t end = std::min(d.result[1], (line + count) * d.every[1]);
+  const int64_t width = d.result[2];
+  const int64_t pitch = t.strip.pitch();
+  const int64_t y_row = d.every[1] * width;
+  for (int64_t p1 = 0; p1 < d.phases[1]; ++p1) {
+    const int64_t rows = d.grid_below(1, p1, end) - line;
+    if (rows <= 0) continue;
+    T* to = y + (y0 * d.result[1] + line * d.every[1] + p1) * width;
+    const int64_t index = t.class_at(y0 % d.every[0], p1);
+    const int64_t* first = t.first + index;
+    const int64_t* offset = t.offset + first[0];
+    if (whole.kernel > 0 && whole.mirrored) {
+      DepthwiseStrip upwards = whole;
+      upwards.line = -pitch;
+      kernels<T>().depthwise_lines(upwards, rows, width,
+                                   strip + (rows - 1 + whole.kernel - 1) * pitch, w, bias,
+                                   to + (rows - 1) * y_row, -y_row);
+    } else if (whole.kernel > 0) {
+      kernels<T>().depthwise_lines(whole, rows, width, strip, w, bias, to, y_row);
+    } else if (d.every[2] == 1 || d.phases[2] == 1) {
+      kernels<T>().tap_rows(rows, width, first[1] - first[0], offset, w + first[0], strip, pitch,
+                            bias, to, y_row);
+    } else if (d.every[2] == 2) {
+      const int64_t taps[2] = {first[1] - first[0], first[2] - first[1]};
+      kernels<T>().tap_row_pairs(rows, width, taps, offset, w + first[0], strip, pitch, bias, to,
+                                 y_row);
+    } else {
+      for (int64_t p2 = 0; p2 < d.phases[2]; ++p2, ++first) {
+        const int64_t n = d.grid_below(2, p2, width);
+        kernels<T>().tap_rows(rows, n, first[1] - first[0], t.offset + first[0], w + first[0],
+                              strip, pitch, bias, apart, n);
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t i = 0; i < n; ++i) to[r * y_row + p2 + i * d.every[2]] = apart[r * n + i];
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T* bias, T* y) {
+  Scratch scratch;
+  const DepthwiseSum d(s, backward, scratch);
+  const DepthwiseTaps<T> t(s, d, scratch);
+  const DepthwiseStrip whole = whole_kernel(t);
+  const int64_t bands = t.bands();
+  const int64_t work = d.result_plane() * s.channels_out() * t.kernel_size / bands;
+  const int64_t taps = t.count();  // some may meet nothing
+  const int64_t step = lines_at_once(d);
+  const int64_t x_planes = d.planes * d.source_plane();  // of a group
+  const T* x_end = x + s.n * s.groups * x_planes;
+  const T* y_end = y + s.n * s.groups * d.rows * d.result_plane();
+  auto make = [&](int64_t item, T* strip, T* weights, T* apart) {
+    const int64_t plane = item / bands;  // image and group
+    const int64_t group = plane % s.groups;
+    const int64_t line = item % bands * t.band;
+    const int64_t lines = std::min(t.band, d.grid(1) - line);
+    const int64_t pieces = (lines + step - 1) / step;
+    for (int64_t y0 = 0; y0 < d.result[0]; ++y0) {
+      const T* source = x + plane * x_planes;
+      fill_strip(t, y0, line, source, strip);
+      Ahead<T> next_x(source + std::min(d.source[1], (line + lines) * d.stride[1]) * d.source[2],
+                      x_end, d.planes * lines * d.stride[1] * d.source[2], pieces * d.rows);
+      for (int64_t row = 0; row < d.rows; ++row) {
+        const T* w_row = w + (group * s.channels_out() + row) * t.kernel_size;
+        for (int64_t i = 0; i < taps; ++i) weights[i] = w_row[t.element[i]];
+        const T* b = bias == nullptr ? nullptr : bias + group * d.rows + row;
+        T* to = y + (plane * d.rows + row) * d.result_plane();
+        const int64_t piece = step * d.every[1] * d.result[2];
+        Ahead<T> next_y(to + (y0 * d.result[1] + line * d.every[1]) * d.result[2] + piece, y_end,
+                        piece * pieces, pieces);
+        for (int64_t l = 0; l < lines; l += step) {
+          next_x.request();
+          next_y.request();
+          sum_lines(t, whole, y0, line + l, std::min(step, lines - l), strip + l * t.strip.pitch(),
+                    weights, b, to, apart);
+        }
+      }
+    }
+  };
+  parallel_for(s.n * s.groups * bands,
+               std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work)),
+               [&](int64_t begin, int64_t end) {
+                 Scratch own;
+                 T* strip = own.get<T>(t.strip_size() + t.strip.slack());
+                 T* weights = own.get<T>(taps);
+                 T* apart = own.get<T>(d.every[2] > 2 ? step * d.grid(2) : 0);
+                 std::fill_n(strip, t.strip_size() + t.strip.slack(), T{0});
+                 for (int64_t item = begin; item < end; ++item) make(item, strip, weights, apart);
+               });
+}
+
+}  // namespace
+
+template <class T>
+WholeConvAlgorithm<T> depthwise() {
+  return {"depthwise", depthwise_applies<T>, sum_all<T>};
+}
+
+template WholeConvAlgorithm<float> depthwise();
+template WholeConvAlgorithm<double> depthwise();
+
+}  // namespace laminae
