@@ -114,6 +114,10 @@ bool weight_gradient_lanes_applies(const ConvShape& s);
 template <class T>
 void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 
+// conv_pixels.cc
+template <class T>
+TapSumAlgorithm<T> tap_sum_pixels();
+
 // conv_reference.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_reference();

@@ -98,8 +98,8 @@ void tap_row_pairs(int64_t rows, int64_t n, const int64_t* taps, const int64_t* 
 // line come from one or two pairs of whole vectors: a plane of 56 x 56 takes 0.31 us with AVX-512,
 // and 0.62 us with a load for each window, most of which cross cache lines.
 
-// Rows at a time, R. Beside 5 x 5 sums some of two rows are spilled, which still beats one row: 250 ns
-// for 28 x 28 against 264.
+// Rows at a time, R. Beside 5 x 5 sums some of two rows are spilled, which still beats one row: 250
+// ns for 28 x 28 against 264.
 template <class T, int K, int S>
 constexpr int kDepthwiseRows = kVectorRegisters<T> == 16 || K > 3 || S > 1 ? 2 : 4;
 

@@ -42,7 +42,7 @@ struct DepthwiseSum {
         int64_t index = 1;  // distance of classes that differ in d alone
         for (int e = d + 1; e < 3; ++e) index *= std::min(s.stride[e], s.in[e]);
         for (int64_t p = 0; p < phases[d]; ++p) {
-          list[p] = class_sum(s, p * index, 1, true).taps[d];
+          list[p] = class_sum(s, p * index, 1).taps[d];
         }
       }
       taps[d] = list;

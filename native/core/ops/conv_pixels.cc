@@ -50,7 +50,10 @@ struct PixelsPlan {
     return std::clamp<int64_t>((kBandElements - line_elements(s)) / line + 1, 1, s.grid[1]);
   }
   int64_t bands() const { return (s.grid[1] + band - 1) / band; }
-  int64_t size() const { return strip_count(s) * strip.size() + strip.slack(); }
+  // From strip to strip: a whole number of pages would put all channels into the same few sets of
+  // the L1 cache.
+  int64_t step() const { return strip.size() + 16; }
+  int64_t size() const { return strip_count(s) * step() + strip.slack(); }
 };
 
 // What lines from `line` on at depth g0 read, x pointing to the group's channels of an image.
@@ -58,7 +61,7 @@ template <class T>
 void fill_strips(const PixelsPlan<T>& p, int64_t g0, int64_t line, const T* x, T* strips) {
   const TapSum& s = p.s;
   for (int64_t c = 0; c < s.channels; ++c) {
-    for (int64_t a = 0; a < s.taps[0].count; ++a, strips += p.strip.size()) {
+    for (int64_t a = 0; a < s.taps[0].count; ++a, strips += p.step()) {
       const int64_t p0 = g0 * s.stride[0] + s.taps[0].offset + a * s.taps[0].step;
       const bool inside = p0 >= 0 && p0 < s.x_size[0];
       const T* plane = x + c * s.x_plane() + p0 * s.x_size[1] * s.x_size[2];
@@ -101,10 +104,10 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t bands = p.bands();
   LanesWindow window;
   window.channels = s.channels;
-  window.x_channel = s.taps[0].count * p.strip.size();
+  window.x_channel = s.taps[0].count * p.step();
   window.w_channel = s.tap_count() * tile;
   window.planes = s.taps[0].count;
-  window.x_plane = p.strip.size();
+  window.x_plane = p.step();
   window.w_plane = s.taps[1].count * s.taps[2].count * tile;
   window.lines = s.taps[1].count;
   window.x_line = s.taps[1].step * p.strip.pitch();
@@ -145,8 +148,8 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
           sum_line(strips + origin + l * p.strip.pitch(), rows,
                    weights + group * group_weights + row * s.depth(),
                    bias == nullptr ? nullptr : bias + group * s.rows + row, buffer);
-          T* to = y + (plane * s.rows + row) * s.grid_plane() +
-                  (g0 * s.grid[1] + line + l) * s.grid[2];
+          T* to =
+              y + (plane * s.rows + row) * s.grid_plane() + (g0 * s.grid[1] + line + l) * s.grid[2];
           kernel.copy_rows(rows, s.grid[2], buffer, vectors * width, nullptr, T{1}, to,
                            s.grid_plane());
         }
