@@ -67,6 +67,12 @@ export abstract class BatchNorm extends Module {
     for (const name of ['runningMean', 'runningVar', 'numBatchesTracked']) this.registerBuffer(name);
   }
 
+  protected override problemWith(name: string, values: Tensor | null): string | null {
+    if (name !== 'running_var' || values === null) return null;
+    const wrong = values.toTypedArray().find((v) => v + this.eps <= 0);
+    return wrong === undefined ? null : `holds ${wrong}, but variance + eps must be > 0`;
+  }
+
   /** Starts again, for `numFeatures` channels. */
   reset(numFeatures: number): void {
     this.numFeatures = integer(this.constructor.name, 'numFeatures', numFeatures, 1);

@@ -323,7 +323,7 @@ export abstract class Module {
   /**
    * Copies values into parameters and buffers. Nothing is changed unless everything fits.
    *
-   * @throws StateDictError that lists missing, unexpected and wrong-shaped keys
+   * @throws StateDictError that lists missing, unexpected and wrong-shaped keys, and values that cannot be
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>, options: LoadStateDictOptions = {}): LoadReport {
     const own = this.stateDict();
@@ -336,8 +336,20 @@ export abstract class Module {
         mismatched.push(`${key}: ${formatShape(source.shape)} instead of ${formatShape(target.shape)}`);
       }
     }
+    const invalid: string[] = [];
+    for (const [path, module] of this.modulePaths('', new Set())) {
+      for (const [name] of [...module.ownParameters(), ...module.ownBuffers(true)]) {
+        const key = path === '' ? name : `${path}.${name}`;
+        const problem = module.problemWith(name, state.get(key) ?? null);
+        if (problem !== null) invalid.push(`${key} ${problem}`);
+      }
+    }
     const strict = options.strict ?? true;
-    if (mismatched.length > 0 || (strict && (missing.length > 0 || unexpected.length > 0))) {
+    if (
+      invalid.length > 0 ||
+      mismatched.length > 0 ||
+      (strict && (missing.length > 0 || unexpected.length > 0))
+    ) {
       const part = (label: string, keys: readonly string[]): string =>
         keys.length === 0
           ? ''
@@ -351,6 +363,7 @@ export abstract class Module {
             part('missing', missing),
             part('unexpected', unexpected),
             part('wrong shape', mismatched),
+            part('invalid', invalid),
           ]
             .filter((s) => s !== '')
             .join('; '),
@@ -369,6 +382,14 @@ export abstract class Module {
       }
     });
     return { missingKeys: missing, unexpectedKeys: unexpected };
+  }
+
+  /**
+   * What forbids loading `values` (null: absent) as the parameter or buffer `name`, apart from its shape; null if nothing
+   * does.
+   */
+  protected problemWith(_name: string, _values: Tensor | null): string | null {
+    return null;
   }
 
   /** Options shown in the printed tree. */

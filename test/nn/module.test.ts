@@ -155,6 +155,21 @@ describe('state', () => {
     expect(m.weight.toArray()).toEqual(before);
   });
 
+  test('loadStateDict refuses a variance that has no root, and changes nothing', () => {
+    const m = new nn.Sequential(new nn.BatchNorm2d(2));
+    const state = new Map(new nn.Sequential(new nn.BatchNorm2d(2)).stateDict());
+    state.set('0.weight', tensor([5, 5]));
+    state.set('0.running_var', tensor([1, -0.5]));
+    expect(() => m.loadStateDict(state)).toThrow(StateDictError);
+    expect(() => m.loadStateDict(state)).toThrow(
+      'loadStateDict: state must fit Sequential, got invalid ["0.running_var holds -0.5, but variance + eps must be > 0"]',
+    );
+    expect(m.stateDict().get('0.weight')?.toArray()).toEqual([1, 1]);
+    state.set('0.running_var', tensor([1, 0]));
+    m.loadStateDict(state);
+    expect(m.stateDict().get('0.weight')?.toArray()).toEqual([5, 5]);
+  });
+
   test('non-strict loading reports what did not match', () => {
     const m = new nn.Linear(2, 3);
     const report = m.loadStateDict(new Map([['weight', ones([3, 2])]]), { strict: false });
