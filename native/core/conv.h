@@ -78,6 +78,10 @@ inline int64_t tap_weights_size(const TapSum& s, int64_t tile) {
 
 // ---- the algorithms, one file each ----
 
+// conv_channels.cc
+template <class T>
+TapSumAlgorithm<T> tap_sum_channels();
+
 // conv_depthwise.cc
 template <class T>
 WholeConvAlgorithm<T> depthwise();

@@ -48,6 +48,14 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
+// The terms of an output of conv_channels: channels, x_channel apart in x, times taps.
+struct ChannelsWindow {
+  int64_t channels, x_channel;
+  int64_t taps;
+  const int64_t* offsets;  // of the taps in x
+  int64_t x_line;          // distance of the two lines of a tile in x
+};
+
 // The terms of an output of conv_lanes: channels x planes x lines x taps, with the distance of
 // neighbours in x and in the packed weights, in elements.
 struct LanesWindow {

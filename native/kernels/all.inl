@@ -3,10 +3,12 @@
 #include "kernels/gemm.inl"
 #include "kernels/math.inl"
 #include "kernels/pack.inl"
+#include "kernels/tap_sum.inl"
 
 #include "kernels/activation.inl"
 #include "kernels/bench.inl"
 #include "kernels/binary.inl"
+#include "kernels/conv_channels.inl"
 #include "kernels/conv_lanes.inl"
 #include "kernels/conv_weight.inl"
 #include "kernels/depthwise.inl"
@@ -16,7 +18,6 @@
 #include "kernels/pool.inl"
 #include "kernels/reduce.inl"
 #include "kernels/softmax.inl"
-#include "kernels/tap_sum.inl"
 #include "kernels/unary.inl"
 #include "kernels/winograd.inl"
 

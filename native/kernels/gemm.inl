@@ -96,6 +96,11 @@ LAMINAE_NOINLINE void gemm_tile_fixed(int64_t n, int64_t k, const T* a, int64_t 
                                       T* c, int64_t ldc, bool accumulate, const T* row_bias,
                                       const T* col_bias) {
   constexpr int kNr = GemmTile<T>::kNr;
+  // The lines that will be written, on their way while they are computed.
+  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+    LAMINAE_PREFETCH(c + i * ldc);
+    LAMINAE_PREFETCH(c + i * ldc + n - 1);
+  }
   Vec<T> acc[MR][NV];
   LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
     LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = Vec<T>::zero();

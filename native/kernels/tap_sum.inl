@@ -35,6 +35,14 @@ LAMINAE_INLINE void copy_row_strided(T* to, const T* from, int64_t count, int64_
       deinterleave(V::load(from + 2 * i), V::load(from + 2 * i + kW), even, odd);
       even.store(to + i);
     }
+    const int64_t left = 2 * (count - i) - 1;  // elements to read
+    if (left <= 0) return;
+    const int64_t first = left < kW ? left : kW;
+    V even, odd;
+    deinterleave(V::load_n(from + 2 * i, first), V::load_n(from + 2 * i + first, left - first),
+                 even, odd);
+    even.store_n(to + i, count - i);
+    return;
   }
   for (; i < count; i++) to[i] = from[i * step];
 }
@@ -68,6 +76,7 @@ void pack_taps(const TapSum& s, const T* x, int64_t run_count, const TapRun* run
   constexpr int64_t kNr = GemmTile<T>::kNr;
   const int64_t row_size = s.x_size[2];
   const int64_t taps = s.taps[2].count;
+  const bool pointwise = s.tap_count() == 1;
   for (int64_t c = 0; c < s.channels; c++) {
     for (int64_t t0 = 0; t0 < s.taps[0].count; t0++) {
       const int64_t d0 = s.taps[0].offset + t0 * s.taps[0].step;
@@ -82,6 +91,13 @@ void pack_taps(const TapSum& s, const T* x, int64_t run_count, const TapRun* run
               inside ? x + run.image + ((c * s.x_size[0] + p0) * s.x_size[1] + p1) * row_size : x;
           const int64_t size = inside ? row_size : 0;
           T* to = panel + run.column;
+          // Channels lie a plane apart: the part of the next panel is asked for now, since no
+          // prefetcher of the CPU follows such short pieces.
+          if (pointwise) {
+            for (int64_t j = 0; j < kNr; j += 64 / static_cast<int64_t>(sizeof(T))) {
+              LAMINAE_PREFETCH(row + run.at[2] + run.count + j);
+            }
+          }
           for (int64_t t2 = 0; t2 < taps; t2++) {
             const int64_t first = run.at[2] + s.taps[2].offset + t2 * s.taps[2].step;
             copy_row_clipped(to, row, size, first, run.count, s.stride[2]);

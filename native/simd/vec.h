@@ -67,4 +67,12 @@
 #define LAMINAE_PREFETCH(p) __builtin_prefetch(p)
 #endif
 
+// Makes the compiler forget where p came from, so that it does not share loads between the steps of
+// an unrolled loop: GCC keeps overlapping broadcasts in registers it does not have, and spills.
+#if defined(_MSC_VER) && !defined(__clang__)
+#define LAMINAE_OPAQUE(p)
+#else
+#define LAMINAE_OPAQUE(p) __asm__("" : "+r"(p))
+#endif
+
 #endif  // LAMINAE_SIMD_VEC_H_

@@ -255,7 +255,7 @@ Case random_case(Random& random) {
   const int64_t kGroups[] = {1, 1, 1, 2, 3};
   c.groups = kGroups[random.integer(0, 4)];
   c.n = random.integer(0, 9) == 0 ? random.integer(15, 35) : random.integer(1, 3);
-  c.c_in = c.groups * random.integer(1, 5);
+  c.c_in = c.groups * (random.integer(0, 4) == 0 ? random.integer(12, 34) : random.integer(1, 5));
   c.c_out = c.groups * (random.integer(0, 4) == 0 ? random.integer(14, 36) : random.integer(1, 8));
   const int rank = static_cast<int>(random.integer(1, 3));
   for (int i = 0; i < 3; ++i) {
@@ -311,6 +311,13 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {2, 1, 300, 3, {1, 44, 47}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
         {2, 1, 8, 9, {4, 9, 70}, {2, 3, 5}, {2, 1, 3}, {0, 1, 2}, {1, 1, 1}, {}},
         {1, 2, 6, 34, {5, 6, 67}, {3, 3, 4}, {3, 2, 4}, {1, 1, 2}, {1, 2, 1}, {}},
+        // channels in lanes: three dimensions, strides and dilations apart, two groups, a line cut
+        // into blocks, a part of a vector
+        {2, 1, 16, 48, {5, 6, 9}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}},
+        {1, 2, 32, 64, {6, 9, 23}, {2, 3, 4}, {2, 3, 2}, {1, 2, 0}, {1, 2, 3}, {}},
+        {1, 1, 30, 15, {1, 1, 3000}, {1, 1, 3}, {1, 1, 1}, {0, 0, 1}, {1, 1, 1}, {}},
+        {1, 1, 128, 31, {1, 3, 700}, {1, 3, 3}, {1, 2, 1}, {0, 1, 1}, {1, 1, 1}, {}},
+        {3, 1, 47, 16, {1, 7, 7}, {1, 5, 3}, {1, 1, 1}, {0, 2, 1}, {1, 1, 1}, {}},
         // depthwise
         {2, 24, 24, 24, {1, 11, 17}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},
         // depthwise, two outputs a channel, stride 2
@@ -323,6 +330,14 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {18, 1, 2, 5, {1, 6, 40}, {1, 3, 11}, {1, 1, 1}, {0, 1, 5}, {1, 1, 2}, {}},
     };
     for (const Case& c : chosen) check_case<float>(descriptor(c), Touch::end, random);
+    // Every width of a line that is cut into tiles of pixels.
+    for (int64_t width = 1; width <= 30; ++width) {
+      const int64_t lines = width % 3 + 1;
+      check_case<float>(
+          descriptor(
+              {1, 1, 16, 31, {1, lines, width}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}}),
+          Touch::end, random);
+    }
     for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
       for (int i = 0; i <= algorithm_count<float>(pass); ++i) {
         if (i == reference_number<float>(pass)) continue;

@@ -1,0 +1,145 @@
+// Convolution with output channels in lanes: a tile of pixels times gemm_nr channels is summed in
+// registers, with x broadcast from a copy that has zeros around it (core/ops/conv_channels.cc), and
+// transposed on its way to y.
+
+// y[j * y_row + i] = tile[i * ld + j], i < pixels, j < rows. A vector store may spill over the last
+// pixel as long as it stays within `room` elements: they are written later.
+template <class T>
+LAMINAE_NOINLINE void store_pixels(int64_t pixels, int64_t rows, const T* tile, int64_t ld, T* y,
+                                   int64_t y_row, int64_t room) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  for (int64_t j = 0; j < rows; j += kW) {
+    for (int64_t i = 0; i < pixels; i += kW) {
+      V block[kW];
+      LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
+        block[q] = i + q < pixels ? V::load(tile + (i + q) * ld + j) : V::zero();
+      }
+      transpose(block);
+      T* to = y + j * y_row + i;
+      const int64_t count = pixels - i;
+      const bool whole = count >= kW || room - i >= kW;
+      if (whole && rows - j >= kW) {
+        LAMINAE_UNROLL for (int q = 0; q < kW; q++) block[q].store(to + q * y_row);
+      } else {
+        LAMINAE_UNROLL for (int q = 0; q < kW; q++) {
+          if (j + q < rows) block[q].store_n(to + q * y_row, whole ? kW : count);
+        }
+      }
+    }
+  }
+}
+
+constexpr int kWeightsAhead = 512;  // elements that are asked for in advance
+
+template <class T, int L, int P, int NV>
+LAMINAE_NOINLINE void conv_channels_fixed(int64_t rows, const ChannelsWindow& s, const T* x,
+                                          const T* w, const T* bias, T* tile) {
+  using V = Vec<T>;
+  constexpr int kW = V::kWidth;
+  constexpr int kNr = GemmTile<T>::kNr;
+  V acc[L][P][NV];
+  LAMINAE_UNROLL for (int l = 0; l < L; l++) {
+    LAMINAE_UNROLL for (int i = 0; i < P; i++) {
+      LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[l][i][j] = V::zero();
+    }
+  }
+  const int64_t line = s.x_line;
+  for (int64_t c = 0; c < s.channels; c++) {
+    for (int64_t t = 0; t < s.taps; t++) {
+      // The next weights come from L2, or from further away in the first tile of some channels.
+      LAMINAE_UNROLL for (int j = 0; j < kNr; j += 64 / static_cast<int>(sizeof(T))) {
+        LAMINAE_PREFETCH(w + kWeightsAhead + j);
+      }
+      V wv[NV];
+      load_row(w, wv);
+      const T* at = x + s.offsets[t];
+      LAMINAE_OPAQUE(at);
+      gemm_step_row<0, P, NV, T>(at, wv, acc[0]);
+      if constexpr (L == 2) gemm_step_row<0, P, NV, T>(at + line, wv, acc[1]);
+      w += kNr;
+    }
+    x += s.x_channel;
+  }
+  V b[NV];
+  LAMINAE_UNROLL for (int j = 0; j < NV; j++) b[j] = V::zero();
+  if (bias != nullptr) {
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
+      const int64_t left = rows - j * kW;
+      b[j] = left >= kW ? V::load(bias + j * kW) : V::load_n(bias + j * kW, left);
+    }
+  }
+  LAMINAE_UNROLL for (int l = 0; l < L; l++) {
+    LAMINAE_UNROLL for (int i = 0; i < P; i++) {
+      LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
+        (bias != nullptr ? acc[l][i][j] + b[j] : acc[l][i][j]).store(tile);
+        tile += kW;
+      }
+    }
+  }
+}
+
+// Finds the instance by counting pixels down; two lines only where they fit.
+template <class T, int P, int NV>
+LAMINAE_INLINE void conv_channels_dispatch(int64_t lines, int64_t pixels, int64_t rows,
+                                           const ChannelsWindow& s, const T* x, const T* w,
+                                           const T* bias, T* tile) {
+  constexpr int kVectors = GemmTile<T>::kMr * GemmTile<T>::kNr / Vec<T>::kWidth;
+  if (pixels == P) {
+    if constexpr (2 * P * NV <= kVectors) {
+      if (lines == 2) {
+        conv_channels_fixed<T, 2, P, NV>(rows, s, x, w, bias, tile);
+        return;
+      }
+    }
+    conv_channels_fixed<T, 1, P, NV>(rows, s, x, w, bias, tile);
+  } else if constexpr (P > 1) {
+    conv_channels_dispatch<T, P - 1, NV>(lines, pixels, rows, s, x, w, bias, tile);
+  }
+}
+
+// y[j * y_row + l * y_line + i] = bias[j] + sum over channels c and taps t of
+//   w[(c * taps + t) * gemm_nr + j] x[c * x_channel + offsets[t] + l * x_line + i]
+// for j < rows <= gemm_nr, l < lines <= 2, i < pixels <= gemm_mr; two lines if
+// 2 * pixels * ceil(rows / vec_width) accumulators are not more than those of gemm_tile. Terms are
+// added in the order of w, the bias last. `room` elements from the first pixel of the last line on
+// are written later, or never read: stores may spill there. The same holds for the first line up
+// to y_line.
+template <class T>
+void conv_channels(int64_t lines, int64_t pixels, int64_t rows, const ChannelsWindow& s, const T* x,
+                   const T* w, const T* bias, T* y, int64_t y_row, int64_t y_line, int64_t room) {
+  constexpr int kW = Vec<T>::kWidth;
+  constexpr int kMr = GemmTile<T>::kMr;
+  constexpr int kNv = GemmTile<T>::kNr / kW;
+  T tile[kMr * GemmTile<T>::kNr];
+  int64_t ld = kW;
+  if (rows <= kW) {
+    conv_channels_dispatch<T, kMr, 1>(lines, pixels, rows, s, x, w, bias, tile);
+  } else if (kNv == 2 || rows <= 2 * kW) {
+    conv_channels_dispatch<T, kMr, 2>(lines, pixels, rows, s, x, w, bias, tile);
+    ld = 2 * kW;
+  } else {
+    conv_channels_dispatch<T, kMr, kNv>(lines, pixels, rows, s, x, w, bias, tile);
+    ld = kNv * kW;
+  }
+  if (lines == 2 && y_line == pixels) {
+    store_pixels(2 * pixels, rows, tile, ld, y, y_row, room + y_line);
+    return;
+  }
+  if (lines == 2) {
+    store_pixels(pixels, rows, tile, ld, y, y_row, pixels);
+    store_pixels(pixels, rows, tile + pixels * ld, ld, y + y_line, y_row, room);
+    return;
+  }
+  store_pixels(pixels, rows, tile, ld, y, y_row, room);
+}
+
+// to[l * to_line + i] = x[l * x_line + first + i * step], zero where first + i * step is outside
+// [0, size).
+template <class T>
+void copy_lines(int64_t lines, int64_t count, const T* x, int64_t x_line, int64_t size,
+                int64_t first, int64_t step, T* to, int64_t to_line) {
+  for (int64_t l = 0; l < lines; l++) {
+    copy_row_clipped(to + l * to_line, x + l * x_line, size, first, count, step);
+  }
+}
