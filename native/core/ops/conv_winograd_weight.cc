@@ -4,10 +4,11 @@
 //
 //   V [36][channel blocks][tiles][width], U [36][row blocks][tiles][width] of a block of tiles;
 //   products [channel groups][panels][36][channels][nr] are summed over the blocks, in order, and
-//   give dw once the last block is added.
+//   give dw at the end.
 //
-// The two transforms are split over channels, the products over (group of channels, panel of
-// rows): neither shows in the bits.
+// Threads: where products are few, blocks are cut into kChunks parts, each with products of its
+// own, added up in order; where they are many, the transforms of a block are split over channels
+// and its products over (group of channels, panel of rows). Both depend on the shape alone.
 #include <algorithm>
 
 #include "core/conv.h"
@@ -23,6 +24,8 @@ namespace {
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kBlockElements = 1 << 17;  // of V: 512 KiB
 constexpr int64_t kMinBlockTiles = 128;
+constexpr int64_t kChunkElements = 1 << 20;  // of products: 4 MiB
+constexpr int64_t kChunks = 8;
 constexpr int64_t kGroupChannels = 64;  // share what is read of U
 
 int64_t grain_of(int64_t work) {
@@ -74,54 +77,95 @@ class Gradient {
     v_step_ = channel_blocks_ * most * width_ + 16;
     u_step_ = row_blocks_ * most * width_ + 16;
     m_step_ = group_blocks_ * width_ * nr_ + 16;
+    const int64_t items = groups_ * panels_;
+    if (blocks == 1) return run_block(rows);
+    const int64_t products = items * kFrequencies * m_step_;
+    const int64_t chunks = products <= kChunkElements ? std::min(kChunks, blocks) : 1;
     Scratch scratch;
-    v_ = scratch.get<T>(kFrequencies * v_step_);
-    u_ = scratch.get<T>(kFrequencies * u_step_);
-    // With a single block, products of one item at a time are enough.
-    m_ = scratch.get<T>(blocks > 1 ? groups_ * panels_ * kFrequencies * m_step_ : 0);
-    for (int64_t b = 0; b < blocks; ++b) {
-      add_block(b * rows / blocks, (b + 1) * rows / blocks, b == 0, b + 1 == blocks);
+    T* m = scratch.get<T>(chunks * products);
+    const auto add_chunk = [&](int64_t chunk) {
+      Scratch own;
+      T* v = own.get<T>(kFrequencies * v_step_);
+      T* u = own.get<T>(kFrequencies * u_step_);
+      const int64_t end = blocks * (chunk + 1) / chunks;
+      for (int64_t b = blocks * chunk / chunks; b < end; ++b) {
+        add_block(b * rows / blocks, (b + 1) * rows / blocks, b > blocks * chunk / chunks, v, u,
+                  m + chunk * products);
+      }
+    };
+    if (chunks > 1) {
+      parallel_chunks(chunks, add_chunk);
+    } else {
+      add_chunk(0);
     }
+    parallel_for(items, grain_of(kFrequencies * m_step_), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        T* total = m + i * kFrequencies * m_step_;
+        for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+          kernels<T>().scale_add(kFrequencies * m_step_, T{1}, total + chunk * products, T{1},
+                                 total);
+        }
+        finish(i / panels_, i % panels_, total);
+      }
+    });
   }
 
  private:
-  // Rows of tiles [first, last).
-  void add_block(int64_t first, int64_t last, bool is_first, bool is_last) {
+  // All rows of tiles at once: the products of an item are used up while they are in cache.
+  void run_block(int64_t rows) const {
+    Scratch scratch;
+    T* v = scratch.get<T>(kFrequencies * v_step_);
+    T* u = scratch.get<T>(kFrequencies * u_step_);
+    transform_block(0, rows, v, u);
+    each_item(rows * map_.tile_cols, [&](int64_t i) {
+      Scratch own;
+      T* m = own.get<T>(kFrequencies * m_step_);
+      correlate(i / panels_, i % panels_, rows * map_.tile_cols, false, v, u, m);
+      finish(i / panels_, i % panels_, m);
+    });
+  }
+
+  // The products of rows of tiles [first, last), into or onto m.
+  void add_block(int64_t first, int64_t last, bool accumulate, T* v, T* u, T* m) const {
+    transform_block(first, last, v, u);
     const int64_t tiles = (last - first) * map_.tile_cols;
-    const int64_t transforms = channel_blocks_ + row_blocks_;
-    parallel_for(transforms, grain_of(kFrequencies * 10 * tiles * width_),
+    each_item(tiles, [&](int64_t i) {
+      correlate(i / panels_, i % panels_, tiles, accumulate, v, u, m + i * kFrequencies * m_step_);
+    });
+  }
+
+  template <class F>
+  void each_item(int64_t tiles, F&& fn) const {
+    parallel_for(groups_ * panels_, grain_of(kFrequencies * group_blocks_ * width_ * nr_ * tiles),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) fn(i);
+                 });
+  }
+
+  void transform_block(int64_t first, int64_t last, T* v, T* u) const {
+    const int64_t tiles = (last - first) * map_.tile_cols;
+    parallel_for(channel_blocks_ + row_blocks_, grain_of(kFrequencies * 10 * tiles * width_),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
                      if (i < channel_blocks_) {
-                       transform_input(i, first, last, tiles);
+                       transform_input(i, first, last, v + i * tiles * width_);
                      } else {
-                       transform_gradient(i - channel_blocks_, first, last, tiles);
+                       const int64_t row_block = i - channel_blocks_;
+                       transform_gradient(row_block, first, last, tiles,
+                                          u + row_block * tiles * width_);
                      }
                    }
                  });
-    const int64_t channels = group_blocks_ * width_;
-    parallel_for(groups_ * panels_, grain_of(kFrequencies * channels * nr_ * tiles),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) {
-                     Scratch scratch;
-                     T* m = is_first && is_last ? scratch.get<T>(kFrequencies * m_step_)
-                                                : m_ + i * kFrequencies * m_step_;
-                     correlate(i / panels_, i % panels_, tiles, !is_first, m);
-                     if (is_last) finish(i / panels_, i % panels_, m);
-                   }
-                 });
   }
 
-  void transform_input(int64_t block, int64_t first, int64_t last, int64_t tiles) {
+  void transform_input(int64_t block, int64_t first, int64_t last, T* v) const {
     const int64_t channel = block * width_;
     map_.transform(x_ + channel * s_.in_plane(), s_.c_in * s_.in_plane(),
-                   std::min(width_, s_.channels_in() - channel), first, last,
-                   v_ + block * tiles * width_, v_step_);
+                   std::min(width_, s_.channels_in() - channel), first, last, v, v_step_);
   }
 
-  void transform_gradient(int64_t block, int64_t first, int64_t last, int64_t tiles) {
+  void transform_gradient(int64_t block, int64_t first, int64_t last, int64_t tiles, T* u) const {
     const int64_t row = block * width_;
-    T* u = u_ + block * tiles * width_;
     const int64_t lanes = std::min(width_, s_.channels_out() - row);
     if (lanes <= 0) {
       for (int64_t f = 0; f < kFrequencies; ++f)
@@ -149,11 +193,12 @@ class Gradient {
   }
 
   // m [36][channels of the group][nr]
-  void correlate(int64_t group, int64_t panel, int64_t tiles, bool accumulate, T* m) const {
+  void correlate(int64_t group, int64_t panel, int64_t tiles, bool accumulate, const T* all_v,
+                 const T* all_u, T* m) const {
     const int64_t rows = kernels<T>().winograd_rows;
     for (int64_t f = 0; f < kFrequencies; ++f) {
-      const T* v = v_ + f * v_step_ + group * group_blocks_ * tiles * width_;
-      const T* u = u_ + f * u_step_ + panel * nr_ * tiles;
+      const T* v = all_v + f * v_step_ + group * group_blocks_ * tiles * width_;
+      const T* u = all_u + f * u_step_ + panel * nr_ * tiles;
       for (int64_t b = 0; b < blocks_of(group); ++b) {
         for (int64_t i = 0; i < width_; i += rows) {
           kernels<T>().winograd_correlate(tiles, v + b * tiles * width_ + i, u, tiles * width_,
@@ -184,9 +229,6 @@ class Gradient {
   int64_t group_blocks_, groups_;  // channel blocks that make an item together
   TileMap map_, dy_map_;
   int64_t v_step_ = 0, u_step_ = 0, m_step_ = 0;
-  T* v_ = nullptr;
-  T* u_ = nullptr;
-  T* m_ = nullptr;
 };
 
 // Sums over images in order of sums over planes.
