@@ -203,7 +203,10 @@ inline int64_t lines_at_once(const DepthwiseSum& d) {
 
 template <class T>
 bool depthwise_applies(const ConvShape& s, bool backward_input) {
-  if (s.channels_in() != 1 || s.channels_out() > kDepthwiseMultiplier) return false;
+  // A single group is a first layer, where images in lanes are faster: 5x5 1->6 @28 at batch 256
+  // takes 0.4 ms against 0.64.
+  if (s.groups == 1 || s.channels_in() != 1 || s.channels_out() > kDepthwiseMultiplier)
+    return false;
   Scratch scratch;
   const DepthwiseSum d(s, backward_input, scratch);
   return d.planes * d.slots * PlaneStrip<T>(d.axis(1), d.axis(2), 1).size() <= kDepthwiseStrip;
