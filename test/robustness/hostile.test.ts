@@ -133,7 +133,9 @@ describe('shapes', () => {
       stride: [1, 1, 1], padding: [0, 0, 0], dilation: [1, 1, 1], algorithm: 0, exact: 0, packedReady: 0,
     }; // prettier-ignore
     const buffers = { x: ones([4]), weight: ones([4]), bias: null, y: zeros([4]), packed: null };
-    expect(() => run('conv', fields, buffers)).toThrow('conv: buffer x must hold 1099511627776 elements, got 4');
+    expect(() => run('conv', fields, buffers)).toThrow(
+      'conv: buffer x must hold 1099511627776 elements, got 4',
+    );
     const product = { ...fields, groups: 1, n: 2 ** 52, cIn: 2 ** 52, cOut: 2 ** 52 };
     expect(() => run('conv', product, buffers)).toThrow('conv: size overflow');
   });
