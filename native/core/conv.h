@@ -68,6 +68,11 @@ void interleave_classes(const ConvShape& s, int64_t images, const T* planes, T* 
 // Multiply-adds worth a thread of their own.
 constexpr int64_t kConvGrain = 500000;
 
+// Items worth a thread of their own, for parallel_for.
+inline int64_t conv_grain(int64_t work_per_item) {
+  return work_per_item < kConvGrain ? kConvGrain / (work_per_item < 1 ? 1 : work_per_item) : 1;
+}
+
 // The weights of all groups in tiles of `tile` rows: [groups][tiles][depth][tile]. Rows beyond the
 // last are not written.
 template <class T>

@@ -19,10 +19,6 @@ namespace laminae {
 
 namespace {
 
-int64_t grain_of(int64_t work_per_item) {
-  return std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work_per_item));
-}
-
 // Some columns next to each other that are stored to one stretch of y.
 struct Segment {
   int64_t column, count;
@@ -149,19 +145,20 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   };
 
   if (s.groups * panels >= tiles) {
-    parallel_for(s.groups * panels, grain_of(s.rows * depth * nr), [&](int64_t begin, int64_t end) {
-      Scratch own;
-      T* packed = own.get<T>(nr * depth);
-      T* buffer = own.get<T>(nr * tile);
-      Panel panel(s, nr, own);
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t group = i / panels;
-        const int64_t first = i % panels * nr;
-        panel.set(first, std::min(nr, columns - first));
-        panel.pack(x + group * s.channels * s.x_plane(), packed);
-        multiply(panel, packed, group, 0, tiles, buffer);
-      }
-    });
+    parallel_for(s.groups * panels, conv_grain(s.rows * depth * nr),
+                 [&](int64_t begin, int64_t end) {
+                   Scratch own;
+                   T* packed = own.get<T>(nr * depth);
+                   T* buffer = own.get<T>(nr * tile);
+                   Panel panel(s, nr, own);
+                   for (int64_t i = begin; i < end; ++i) {
+                     const int64_t group = i / panels;
+                     const int64_t first = i % panels * nr;
+                     panel.set(first, std::min(nr, columns - first));
+                     panel.pack(x + group * s.channels * s.x_plane(), packed);
+                     multiply(panel, packed, group, 0, tiles, buffer);
+                   }
+                 });
     return;
   }
   // A small map with many channels: pack the few panels once, split the rows.
@@ -169,7 +166,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
     Scratch shared;
     T* packed = shared.get<T>(panels * nr * depth);
     auto set = [&](Panel& panel, int64_t p) { panel.set(p * nr, std::min(nr, columns - p * nr)); };
-    parallel_for(panels, grain_of(4 * nr * depth), [&](int64_t begin, int64_t end) {
+    parallel_for(panels, conv_grain(4 * nr * depth), [&](int64_t begin, int64_t end) {
       Scratch own;
       Panel panel(s, nr, own);
       for (int64_t p = begin; p < end; ++p) {
@@ -177,7 +174,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
         panel.pack(x + group * s.channels * s.x_plane(), packed + p * nr * depth);
       }
     });
-    parallel_for(tiles, grain_of(columns * depth * tile), [&](int64_t begin, int64_t end) {
+    parallel_for(tiles, conv_grain(columns * depth * tile), [&](int64_t begin, int64_t end) {
       Scratch own;
       T* buffer = own.get<T>(nr * tile);
       Panel panel(s, nr, own);

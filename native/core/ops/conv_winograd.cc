@@ -143,25 +143,21 @@ class Block {
     Scratch scratch;
     v_ = scratch.get<T>(kFrequencies * v_step_);
     m_ = scratch.get<T>(kFrequencies * m_step_);
-    parallel_for(p_.channel_blocks, grain_of(kFrequencies * 10 * tiles_ * p_.width),
+    parallel_for(p_.channel_blocks, conv_grain(kFrequencies * 10 * tiles_ * p_.width),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t b = begin; b < end; ++b) transform_input(b);
                  });
-    parallel_for(kFrequencies * p_.panels, grain_of(p_.panel_size() * tiles_),
+    parallel_for(kFrequencies * p_.panels, conv_grain(p_.panel_size() * tiles_),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
                  });
-    parallel_for(p_.row_blocks(), grain_of(kFrequencies * 10 * tiles_ * p_.width),
+    parallel_for(p_.row_blocks(), conv_grain(kFrequencies * 10 * tiles_ * p_.width),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t b = begin; b < end; ++b) transform_output(b);
                  });
   }
 
  private:
-  static int64_t grain_of(int64_t work) {
-    return std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work));
-  }
-
   void transform_input(int64_t block) {
     const int64_t channel = block * p_.width;
     map_.transform(x_ + channel * s_.x_plane(), s_.groups * s_.channels * s_.x_plane(),

@@ -28,10 +28,6 @@ constexpr int64_t kChunkElements = 1 << 20;  // of products: 4 MiB
 constexpr int64_t kChunks = 8;
 constexpr int64_t kGroupChannels = 64;  // share what is read of U
 
-int64_t grain_of(int64_t work) {
-  return std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work));
-}
-
 template <class T>
 bool applies(const ConvShape& s) {
   if (sizeof(T) != sizeof(float) || s.exact) return false;
@@ -98,7 +94,7 @@ class Gradient {
     } else {
       add_chunk(0);
     }
-    parallel_for(items, grain_of(kFrequencies * m_step_), [&](int64_t begin, int64_t end) {
+    parallel_for(items, conv_grain(kFrequencies * m_step_), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         T* total = m + i * kFrequencies * m_step_;
         for (int64_t chunk = 1; chunk < chunks; ++chunk) {
@@ -136,7 +132,7 @@ class Gradient {
 
   template <class F>
   void each_item(int64_t tiles, F&& fn) const {
-    parallel_for(groups_ * panels_, grain_of(kFrequencies * group_blocks_ * width_ * nr_ * tiles),
+    parallel_for(groups_ * panels_, conv_grain(kFrequencies * group_blocks_ * width_ * nr_ * tiles),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) fn(i);
                  });
@@ -144,7 +140,7 @@ class Gradient {
 
   void transform_block(int64_t first, int64_t last, T* v, T* u) const {
     const int64_t tiles = (last - first) * map_.tile_cols;
-    parallel_for(channel_blocks_ + row_blocks_, grain_of(kFrequencies * 10 * tiles * width_),
+    parallel_for(channel_blocks_ + row_blocks_, conv_grain(kFrequencies * 10 * tiles * width_),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
                      if (i < channel_blocks_) {
@@ -234,7 +230,7 @@ class Gradient {
 // Sums over images in order of sums over planes.
 template <class T>
 void bias_gradient(const ConvShape& s, const T* dy, T* db) {
-  parallel_for(s.c_out, grain_of(s.n * s.out_plane()), [&](int64_t begin, int64_t end) {
+  parallel_for(s.c_out, conv_grain(s.n * s.out_plane()), [&](int64_t begin, int64_t end) {
     for (int64_t oc = begin; oc < end; ++oc) {
       double sum = 0;
       for (int64_t i = 0; i < s.n; ++i)
