@@ -103,25 +103,42 @@ void parallel_for(int64_t count, int64_t grain, F&& fn) {
   if (!detail::try_run_slices(context.ranges, body, &context)) fn(int64_t{0}, count);
 }
 
-// fn(chunk) for each chunk in [0, chunks), each taken by the next free thread. Chunks must be
-// independent; which thread runs which is not defined. Costs one atomic increment per chunk.
+// fn(chunk) for each chunk in [0, chunks). Chunks must be independent; which thread runs which is
+// not defined. Each thread begins with a contiguous share of its own and then takes what is left of
+// the others': ops that number their chunks alike find what the op before has made in the cache of
+// the same core. (Two cores of a virtual machine: what the other core has just written is read at
+// 40 GB/s, one's own at 100 to 220.) Costs one atomic increment per chunk.
 template <class F>
 void parallel_chunks(int64_t chunks, F&& fn) {
   if (chunks <= 0) return;
+  struct alignas(kCacheLines) Share {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
   struct Context {
-    alignas(kCacheLines) std::atomic<int64_t> next;
-    alignas(kCacheLines) int64_t chunks;
+    Share shares[kMaxThreads];
+    int count;
     std::remove_reference_t<F>* fn;
-  } context{{0}, chunks, &fn};
-  const detail::SliceBody body = [](void* pointer, int) {
+  } context;
+  context.count = detail::range_count(chunks, 1);
+  context.fn = &fn;
+  for (int i = 0; i < context.count; ++i) {
+    const detail::Range range = detail::range_at(chunks, 1, context.count, i);
+    context.shares[i].next.store(range.begin, std::memory_order_relaxed);
+    context.shares[i].end = range.end;
+  }
+  const detail::SliceBody body = [](void* pointer, int index) {
     Context& c = *static_cast<Context*>(pointer);
-    while (true) {
-      const int64_t chunk = c.next.fetch_add(1, std::memory_order_relaxed);
-      if (chunk >= c.chunks) return;
-      (*c.fn)(chunk);
+    for (int i = 0; i < c.count; ++i) {
+      Share& share = c.shares[(index + i) % c.count];
+      while (true) {
+        const int64_t chunk = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (chunk >= share.end) break;
+        (*c.fn)(chunk);
+      }
     }
   };
-  if (!detail::try_run_slices(detail::range_count(chunks, 1), body, &context)) {
+  if (!detail::try_run_slices(context.count, body, &context)) {
     for (int64_t chunk = 0; chunk < chunks; ++chunk) fn(chunk);
   }
 }
