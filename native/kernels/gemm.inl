@@ -91,20 +91,25 @@ LAMINAE_INLINE void gemm_epilogue(int64_t n, T* c, int64_t ldc, bool accumulate,
   }
 }
 
+// Sums of nothing; asks for the lines of c that will be written, on their way meanwhile.
+template <int MR, int NV, class T>
+LAMINAE_INLINE void gemm_begin(int64_t n, const T* c, int64_t ldc, Vec<T> (&acc)[MR][NV]) {
+  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+    LAMINAE_PREFETCH(c + i * ldc);
+    LAMINAE_PREFETCH(c + i * ldc + n - 1);
+  }
+  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+    LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = Vec<T>::zero();
+  }
+}
+
 template <class T, int MR, int NV>
 LAMINAE_NOINLINE void gemm_tile_fixed(int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
                                       T* c, int64_t ldc, bool accumulate, const T* row_bias,
                                       const T* col_bias) {
   constexpr int kNr = GemmTile<T>::kNr;
-  // The lines that will be written, on their way while they are computed.
-  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
-    LAMINAE_PREFETCH(c + i * ldc);
-    LAMINAE_PREFETCH(c + i * ldc + n - 1);
-  }
   Vec<T> acc[MR][NV];
-  LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
-    LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = Vec<T>::zero();
-  }
+  gemm_begin(n, c, ldc, acc);
   for (int64_t p = 0; p < k; p++) {
     gemm_step(a, b, acc);
     a += lda;
@@ -146,6 +151,50 @@ void gemm_tile(int64_t mr, int64_t n, int64_t k, const T* a, int64_t lda, const 
                int64_t ldc, bool accumulate, const T* row_bias, const T* col_bias) {
   gemm_tile_dispatch<T, GemmTile<T>::kMr>(mr, n, k, a, lda, b, c, ldc, accumulate, row_bias,
                                           col_bias);
+}
+
+template <class T, int MR>
+LAMINAE_NOINLINE void gemm_tile_packing_fixed(int64_t k, const T* a, int64_t lda, const T* b,
+                                              int64_t ldb, T* packed, T* c, int64_t ldc,
+                                              const T* row_bias) {
+  constexpr int kNr = GemmTile<T>::kNr;
+  constexpr int kNv = kNr / Vec<T>::kWidth;
+  Vec<T> acc[MR][kNv];
+  gemm_begin(kNr, c, ldc, acc);
+  for (int64_t p = 0; p < k; p++) {
+    // The part of the next panel, which no prefetcher of the CPU foresees.
+    LAMINAE_UNROLL for (int j = kNr; j < 2 * kNr; j += 64 / static_cast<int>(sizeof(T))) {
+      LAMINAE_PREFETCH(b + j);
+    }
+    LAMINAE_UNROLL for (int j = 0; j < kNr; j += Vec<T>::kWidth) {
+      Vec<T>::load(b + j).store(packed + j);
+    }
+    gemm_step(a, b, acc);
+    a += lda;
+    b += ldb;
+    packed += kNr;
+  }
+  gemm_epilogue(kNr, c, ldc, false, row_bias, static_cast<const T*>(nullptr), acc);
+}
+
+template <class T, int MR>
+LAMINAE_INLINE void gemm_tile_packing_dispatch(int64_t mr, int64_t k, const T* a, int64_t lda,
+                                               const T* b, int64_t ldb, T* packed, T* c,
+                                               int64_t ldc, const T* row_bias) {
+  if (mr == MR) {
+    gemm_tile_packing_fixed<T, MR>(k, a, lda, b, ldb, packed, c, ldc, row_bias);
+  } else if constexpr (MR > 1) {
+    gemm_tile_packing_dispatch<T, MR - 1>(mr, k, a, lda, b, ldb, packed, c, ldc, row_bias);
+  }
+}
+
+// gemm_tile with all gemm_nr columns of b [k][ldb] as they lie, which are packed on the way, to
+// packed [k][gemm_nr] for the tiles that follow. A 1x1 convolution 256->64 @56 batch 8 takes 4.2 ms
+// so, 5.3 with pack_panel before the first tile.
+template <class T>
+void gemm_tile_packing(int64_t mr, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
+                       T* packed, T* c, int64_t ldc, const T* row_bias) {
+  gemm_tile_packing_dispatch<T, GemmTile<T>::kMr>(mr, k, a, lda, b, ldb, packed, c, ldc, row_bias);
 }
 
 // Four rows share each load of x; two accumulators per row hide the latency of the FMA.

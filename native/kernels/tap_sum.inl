@@ -69,6 +69,29 @@ LAMINAE_INLINE void copy_row_clipped(T* to, const T* row, int64_t size, int64_t 
   if (low < high) copy_row_strided(to + low, row + first + low * step, high - low, step);
 }
 
+// pack_taps for a single tap.
+template <class T>
+void pack_tap(const TapSum& s, const T* x, int64_t run_count, const TapRun* runs, T* panel) {
+  constexpr int64_t kNr = GemmTile<T>::kNr;
+  const int64_t plane = s.x_size[0] * s.x_size[1] * s.x_size[2];
+  for (int64_t i = 0; i < run_count; i++) {
+    const TapRun& run = runs[i];
+    const int64_t p0 = run.at[0] + s.taps[0].offset;
+    const int64_t p1 = run.at[1] + s.taps[1].offset;
+    const int64_t first = run.at[2] + s.taps[2].offset;
+    const bool inside = p0 >= 0 && p0 < s.x_size[0] && p1 >= 0 && p1 < s.x_size[1];
+    const T* row = inside ? x + run.image + (p0 * s.x_size[1] + p1) * s.x_size[2] : x;
+    const int64_t size = inside ? s.x_size[2] : 0;
+    const int64_t step = inside ? plane : 0;
+    T* to = panel + run.column;
+    for (int64_t c = 0; c < s.channels; c++) {
+      copy_row_clipped(to, row, size, first, run.count, s.stride[2]);
+      row += step;
+      to += kNr;
+    }
+  }
+}
+
 // panel[k][column] = x at (channel, tap) k of the runs' positions, k = channel-major, taps in
 // order; x points to the first channel of image 0. A run outside the image gives zeros.
 template <class T>
@@ -76,7 +99,10 @@ void pack_taps(const TapSum& s, const T* x, int64_t run_count, const TapRun* run
   constexpr int64_t kNr = GemmTile<T>::kNr;
   const int64_t row_size = s.x_size[2];
   const int64_t taps = s.taps[2].count;
-  const bool pointwise = s.tap_count() == 1;
+  if (s.tap_count() == 1) {
+    pack_tap(s, x, run_count, runs, panel);
+    return;
+  }
   for (int64_t c = 0; c < s.channels; c++) {
     for (int64_t t0 = 0; t0 < s.taps[0].count; t0++) {
       const int64_t d0 = s.taps[0].offset + t0 * s.taps[0].step;
@@ -91,13 +117,6 @@ void pack_taps(const TapSum& s, const T* x, int64_t run_count, const TapRun* run
               inside ? x + run.image + ((c * s.x_size[0] + p0) * s.x_size[1] + p1) * row_size : x;
           const int64_t size = inside ? row_size : 0;
           T* to = panel + run.column;
-          // Channels lie a plane apart: the part of the next panel is asked for now, since no
-          // prefetcher of the CPU follows such short pieces.
-          if (pointwise) {
-            for (int64_t j = 0; j < kNr; j += 64 / static_cast<int64_t>(sizeof(T))) {
-              LAMINAE_PREFETCH(row + run.at[2] + run.count + j);
-            }
-          }
           for (int64_t t2 = 0; t2 < taps; t2++) {
             const int64_t first = run.at[2] + s.taps[2].offset + t2 * s.taps[2].step;
             copy_row_clipped(to, row, size, first, run.count, s.stride[2]);

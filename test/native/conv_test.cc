@@ -304,6 +304,8 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {2, 1, 3, 16, {1, 33, 31}, {1, 7, 7}, {1, 2, 2}, {0, 3, 3}, {1, 1, 1}, {}},
         // pointwise
         {2, 1, 40, 33, {1, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        // pointwise, two groups, in all three dimensions
+        {2, 2, 22, 30, {2, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, stride 2
         {2, 1, 5, 7, {1, 9, 7}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
         // strided gradients: many images in several blocks, three and more phases, empty classes

@@ -1,4 +1,5 @@
-// gemm_tile and gemv against plain double loops: every mr and n, biases, accumulation, guard pages.
+// gemm_tile, gemm_tile_packing and gemv against plain double loops: every mr and n, biases,
+// accumulation, guard pages.
 #include <algorithm>
 #include <type_traits>
 
@@ -135,6 +136,39 @@ TEST_CASE("gemm_tile: a NaN spreads over its own row or column only") {
       }
     }
     CHECK(right);
+  });
+}
+
+TEST_CASE("gemm_tile_packing: the bits of gemm_tile, and the panel, with guard pages") {
+  for_each_table([](const auto& table) {
+    using T = std::decay_t<decltype(table.fma_peak(0))>;
+    Random random(5);
+    const int64_t nr = table.gemm_nr;
+    for (Touch touch : kTouches) {
+      for (int64_t mr = 1; mr <= table.gemm_mr; mr++) {
+        for (int64_t k : {1, 2, 7}) {
+          CAPTURE(mr);
+          CAPTURE(k);
+          const int64_t ldb = nr + random.integer(0, 5), ldc = nr + random.integer(0, 5);
+          GuardedBuffer<T> a(k * mr, touch), b((k - 1) * ldb + nr, touch), packed(k * nr, touch);
+          GuardedBuffer<T> bias(mr, touch), c((mr - 1) * ldc + nr, touch),
+              expected(c.size(), touch);
+          for (auto* buffer : {&a, &b, &bias}) buffer->randomize(random);
+          for (auto* buffer : {&c, &expected}) buffer->fill(T(9));
+          const T* with_bias = random.integer(0, 1) == 0 ? nullptr : bias.data();
+          table.gemm_tile_packing(mr, k, a.data(), mr, b.data(), ldb, packed.data(), c.data(), ldc,
+                                  with_bias);
+          table.gemm_tile(mr, nr, k, a.data(), mr, packed.data(), expected.data(), ldc, false,
+                          with_bias, nullptr);
+          bool right = true;
+          for (int64_t p = 0; p < k; p++) {
+            for (int64_t j = 0; j < nr; j++) right = right && packed[p * nr + j] == b[p * ldb + j];
+          }
+          for (int64_t i = 0; i < c.size(); i++) right = right && c[i] == expected[i];
+          CHECK(right);
+        }
+      }
+    }
   });
 }
 

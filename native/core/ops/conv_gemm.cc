@@ -3,9 +3,9 @@
 //   y [rows, n * grid] = w [rows, depth] * columns [depth, n * grid]
 //
 // Columns run over images and grid positions alike, so small maps fill the lanes. A panel of
-// gemm_nr columns is packed straight from the images, and all row tiles are multiplied with it
-// while it is in cache. A tile is stored right into y where its panel lies within one image, and by
-// way of a small buffer otherwise.
+// gemm_nr columns is packed straight from the images, by the first row tile if it is a piece of
+// them as it is, and all row tiles are multiplied with it while it is in cache. A tile is stored
+// right into y where its panel lies within one image, and by way of a small buffer otherwise.
 #include <algorithm>
 #include <cstring>
 
@@ -29,7 +29,12 @@ struct Segment {
 class Panel {
  public:
   Panel(const TapSum& s, int64_t nr, Scratch& scratch)
-      : s_(s), nr_(nr), runs_(scratch.get<TapRun>(nr + 1)), segments_(scratch.get<Segment>(nr)) {}
+      : s_(s), nr_(nr), runs_(scratch.get<TapRun>(nr + 1)), segments_(scratch.get<Segment>(nr)) {
+    for (int d = 0; d < 3; ++d) {
+      pointwise_ = pointwise_ && s.taps[d].count == 1 && s.taps[d].offset == 0 &&
+                   s.stride[d] == 1 && s.grid[d] == s.x_size[d];
+    }
+  }
 
   // Columns [first, first + count) of all.
   void set(int64_t first, int64_t count) {
@@ -75,6 +80,21 @@ class Panel {
     kernels<T>().pack_taps(s_, x, run_count_, runs_, packed);
   }
 
+  // Where the panel lies in x [channels][x_plane] as it is; nullptr if it does not.
+  template <class T>
+  const T* unpacked(const T* x) const {
+    const bool whole = pointwise_ && run_count_ == 1 && count_ == nr_;
+    return whole ? x + runs_[0].image + runs_[0].at[2] : nullptr;
+  }
+
+  // As multiply, for the first tile of a panel that lies in x as it is; packs it on the way.
+  template <class T>
+  void pack_and_multiply(const T* from, int64_t rows, const T* weights, int64_t ld, T* packed,
+                         const T* bias, T* y) const {
+    kernels<T>().gemm_tile_packing(rows, s_.channels, weights, ld, from, s_.x_plane(), packed,
+                                   y + segments_[0].to, s_.grid_plane(), bias);
+  }
+
   // y (of row 0 of the tile) = weights [depth][ld] * packed + bias; buffer holds rows * nr
   // elements.
   template <class T>
@@ -102,6 +122,7 @@ class Panel {
   int64_t nr_;
   TapRun* runs_;
   Segment* segments_;
+  bool pointwise_ = true;
   int64_t run_count_ = 0;
   int64_t segment_count_ = 0;
   int64_t count_ = 0;
@@ -155,8 +176,17 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
                      const int64_t group = i / panels;
                      const int64_t first = i % panels * nr;
                      panel.set(first, std::min(nr, columns - first));
-                     panel.pack(x + group * s.channels * s.x_plane(), packed);
-                     multiply(panel, packed, group, 0, tiles, buffer);
+                     const T* from = x + group * s.channels * s.x_plane();
+                     const T* unpacked = panel.unpacked(from);
+                     if (unpacked == nullptr) {
+                       panel.pack(from, packed);
+                     } else {
+                       panel.pack_and_multiply(unpacked, std::min(tile, s.rows),
+                                               weights + group * tiles * tile * depth, tile, packed,
+                                               bias == nullptr ? nullptr : bias + group * s.rows,
+                                               y + group * s.rows * s.grid_plane());
+                     }
+                     multiply(panel, packed, group, unpacked == nullptr ? 0 : 1, tiles, buffer);
                    }
                  });
     return;
