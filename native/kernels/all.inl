@@ -6,6 +6,7 @@
 #include "kernels/tap_sum.inl"
 
 #include "kernels/activation.inl"
+#include "kernels/avg_pool.inl"
 #include "kernels/bench.inl"
 #include "kernels/binary.inl"
 #include "kernels/conv_channels.inl"

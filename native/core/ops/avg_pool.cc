@@ -6,9 +6,9 @@
 // the input or, if padding counts, in the padded input (what ceilMode adds beyond that never
 // counts).
 //
-// Ways, in order: rows of cells in vectors (ops/pool_rows.h) where rows are long enough, else
-// window by window; there sums run in double, and a window that is one contiguous run (as in global
-// pooling) is summed in one piece.
+// Ways, in order: 2x2 windows that tile the planes have a kernel of their own; rows of cells in
+// vectors (ops/pool_rows.h) where rows are long enough; else window by window; there sums run in
+// double, and a window that is one contiguous run (as in global pooling) is summed in one piece.
 #include "core/ops/pool_rows.h"
 
 namespace laminae {
@@ -82,6 +82,23 @@ void avg_back_by_rows(const PoolGeometry& g, const Divisor& divisor, const T* dy
           i += n;
         }
       });
+}
+
+// ---- 2x2 windows that tile the planes ----
+
+bool tiles_2x2(const PoolGeometry& g, const Divisor& divisor) {
+  const auto halves = [](const PoolDim& p) {
+    return p.kernel == 2 && p.stride == 2 && p.padding == 0 && p.in == 2 * p.out;
+  };
+  const bool flat = g.d.in == 1 && g.d.out == 1 && g.d.kernel == 1 && g.d.padding == 0;
+  return flat && halves(g.h) && halves(g.w) && divisor.override_value == 0;
+}
+
+// run(first row of outputs, rows): the rows of all planes are those of one plane.
+template <class Run>
+void over_2x2(const PoolGeometry& g, Run&& run) {
+  parallel_for(g.planes * g.h.out, ceil_div(kPoolGrain, 4 * g.w.out),
+               [&](int64_t begin, int64_t end) { run(begin, end - begin); });
 }
 
 // ---- window by window ----
@@ -210,6 +227,12 @@ void run_avg_pool(const avg_pool_desc& d, Call& call) {
     using T = decltype(tag);
     const T* x = call.in<T>(avg_pool_buf::x, g.in_count());
     T* y = call.out<T>(avg_pool_buf::y, g.out_count());
+    if (tiles_2x2(g, divisor)) {
+      over_2x2(g, [&](int64_t row, int64_t rows) {
+        kernels<T>().mean_2x2(rows, g.w.out, x + 4 * row * g.w.out, y + row * g.w.out);
+      });
+      return;
+    }
     choose(
         g, divisor, [&](const PoolGeometry& s) { avg_by_rows(s, divisor, x, y); },
         [&](const WindowWalk& walk) { avg_by_windows(g.planes, walk, x, y); });
@@ -223,6 +246,12 @@ void run_avg_pool_backward(const avg_pool_backward_desc& d, Call& call) {
     using T = decltype(tag);
     const T* dy = call.in<T>(avg_pool_backward_buf::dy, g.out_count());
     T* dx = call.out<T>(avg_pool_backward_buf::dx, g.in_count());
+    if (tiles_2x2(g, divisor)) {
+      over_2x2(g, [&](int64_t row, int64_t rows) {
+        kernels<T>().spread_2x2(rows, g.w.out, dy + row * g.w.out, dx + 4 * row * g.w.out);
+      });
+      return;
+    }
     choose(
         g, divisor, [&](const PoolGeometry& s) { avg_back_by_rows(s, divisor, dy, dx); },
         [&](const WindowWalk& walk) { avg_back_by_windows(g.planes, walk, dy, dx); });
