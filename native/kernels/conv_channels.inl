@@ -143,3 +143,46 @@ void copy_lines(int64_t lines, int64_t count, const T* x, int64_t x_line, int64_
     copy_row_clipped(to + l * to_line, x + l * x_line, size, first, count, step);
   }
 }
+
+// even[l * to_line + i] = x[l * x_line + first + 2 i], odd the element after it; zero outside
+// [0, size).
+template <class T>
+void split_lines(int64_t lines, int64_t count, const T* x, int64_t x_line, int64_t size,
+                 int64_t first, T* even, T* odd, int64_t to_line) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  // Pairs [0, low) begin before the line, and those from high on reach beyond it.
+  int64_t low = first < 0 ? (1 - first) / 2 : 0;
+  if (low > count) low = count;
+  for (int64_t l = 0; l < lines; l++) {
+    for (int64_t i = 0; i < low; i++) {
+      const int64_t at = first + 2 * i;
+      even[i] = T(0);
+      odd[i] = at == -1 && size > 0 ? x[0] : T(0);
+    }
+    for (int64_t i = low; i < count; i += kW) {
+      const int64_t at = first + 2 * i;
+      const int64_t left = size - at;  // elements of the line
+      V a, b;
+      if (left >= 2 * kW) {
+        a = V::load(x + at);
+        b = V::load(x + at + kW);
+      } else {
+        a = V::load_n(left > 0 ? x + at : x, left < 0 ? 0 : left < kW ? left : kW);
+        b = V::load_n(left > kW ? x + at + kW : x, left > kW ? left - kW : 0);
+      }
+      V e, o;
+      deinterleave(a, b, e, o);
+      if (count - i >= kW) {
+        e.store(even + i);
+        o.store(odd + i);
+      } else {
+        e.store_n(even + i, count - i);
+        o.store_n(odd + i, count - i);
+      }
+    }
+    x += x_line;
+    even += to_line;
+    odd += to_line;
+  }
+}

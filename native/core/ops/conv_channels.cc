@@ -189,10 +189,18 @@ void fill_strip(const ChannelsPlan& p, const Block& b, int64_t begin, int64_t en
                                   from + left + ahead * d0.size * d1.size * d2.size,
                                   d1.stride * d2.size);
           }
+          const int64_t column = (b.g[2] + d2.low) * d2.stride;
+          if (d2.phases == 2 && d2.stride == 2) {
+            T* even = to + first * row + (d2.phase[0] == 0 ? 0 : d2.length);
+            T* odd = to + first * row + (d2.phase[0] == 0 ? d2.length : 0);
+            kernel.split_lines(last - first, columns, from, d1.stride * d2.size, d2.size, column,
+                               even, odd, row);
+            continue;
+          }
           for (int64_t f2 = 0; f2 < d2.phases; ++f2) {
             kernel.copy_lines(last - first, columns, from, d1.stride * d2.size, d2.size,
-                              (b.g[2] + d2.low) * d2.stride + d2.phase[f2], d2.stride,
-                              to + first * row + f2 * d2.length, row);
+                              column + d2.phase[f2], d2.stride, to + first * row + f2 * d2.length,
+                              row);
           }
         }
       }
@@ -225,7 +233,8 @@ void sum_block(const ChannelsPlan& p, const Block& b, int64_t tile, const T* str
       T* line = to + ((b.g[0] + o0) * s.grid[1] + b.g[1] + o1) * s.grid[2] + b.g[2];
       for (int64_t o2 = 0; o2 < b.count[2]; o2 += pixels) {
         const int64_t count = std::min(pixels, b.count[2] - o2);
-        kernel.prefetch_lanes(rows, lines * count, line + o2, plane);
+        // The lines of y where the next tile will begin: it comes after thousands of cycles.
+        kernel.prefetch_lanes(rows, 1, line + o2 + lines * count, plane);
         // Everything up to the end of the block is still to be written, if it has whole lines.
         const int64_t lines_left = b.count[2] == s.grid[2] ? b.count[1] - o1 - lines : 0;
         kernel.conv_channels(lines, count, rows, window, from + o2, w, own_bias, line + o2, plane,
