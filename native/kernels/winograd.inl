@@ -1,11 +1,12 @@
-// Winograd's F(4x4, 3x3): 16 outputs of a 3x3 sum from 36 products instead of 144.
+// Winograd's F(4x4, 3x3) and F(2x2, 5x5): 16 outputs of a 3x3 sum from 36 products instead of 144,
+// or 4 of a 5x5 sum instead of 100.
 //
 //   Y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A     (* element by element)
 //
-// d is a 6x6 tile of the input, g the kernel, Y 4x4 outputs. Interpolation points 0, +-sqrt(1/2),
-// +-sqrt(2), infinity: the error is half that of the usual 0, +-1, +-2 and stays near 1e-6 of the
-// output's root mean square. Lavin and Gray 2015 (arXiv:1509.09308); points after Barabasz et al.
-// 2018 (arXiv:1803.10986).
+// d is a 6x6 tile of the input, g the kernel, Y the outputs. Interpolation points 0, +-sqrt(1/2),
+// +-sqrt(2), infinity for both, so B is the same: the error is half that of the usual 0, +-1, +-2
+// and stays near 1e-6 of the output's root mean square. Lavin and Gray 2015 (arXiv:1509.09308);
+// points after Barabasz et al. 2018 (arXiv:1803.10986).
 //
 // Everything here has channels in lanes: a transform is vertical arithmetic on whole vectors,
 // whatever the width of the map. The 36 products of a tile are called frequencies.
@@ -36,78 +37,114 @@ LAMINAE_INLINE void winograd_bt(Vec<T> (&d)[6]) {
   d[4] = t2 - u2;
 }
 
-// A^T of one row or column.
-template <class T>
-LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[6], Vec<T> (&y)[4]) {
+// A^T of one row or column, N outputs: powers of the points, the last output has infinity's too.
+template <int N, class T>
+LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[6], Vec<T> (&y)[N]) {
   using V = Vec<T>;
-  const V a = V::set1(static_cast<T>(winograd::kA));
-  const V b = V::set1(static_cast<T>(winograd::kB));
+  static_assert(N >= 2 && N <= 5, "powers are spelled out for these");
   const V s1 = m[1] + m[2];
   const V e1 = m[1] - m[2];
   const V s2 = m[3] + m[4];
   const V e2 = m[3] - m[4];
+  const V a = V::set1(static_cast<T>(winograd::kA));
+  const V b = V::set1(static_cast<T>(winograd::kB));
   y[0] = m[0] + (s1 + s2);
-  y[1] = fma(a, e1, b * e2);
-  y[2] = fma(V::set1(T(0.5)), s1, s2 + s2);
-  y[3] = fma(V::set1(static_cast<T>(winograd::kA / 2)), e1,
-             fma(V::set1(static_cast<T>(2 * winograd::kB)), e2, m[5]));
+  y[1] = fma(a, e1, N == 2 ? fma(b, e2, m[5]) : b * e2);
+  if constexpr (N >= 3) {
+    y[2] = fma(V::set1(T(0.5)), s1, N == 3 ? fma(V::set1(T(2)), s2, m[5]) : s2 + s2);
+  }
+  if constexpr (N >= 4) {
+    const V b2 = V::set1(static_cast<T>(2 * winograd::kB));
+    y[3] = fma(V::set1(static_cast<T>(winograd::kA / 2)), e1, N == 4 ? fma(b2, e2, m[5]) : b2 * e2);
+  }
+  if constexpr (N >= 5) {
+    y[4] = fma(V::set1(T(0.25)), s1, fma(V::set1(T(4)), s2, m[5]));
+  }
 }
 
-// G of one row or column.
-template <class T>
-LAMINAE_INLINE void winograd_g(Vec<T> g0, Vec<T> g1, Vec<T> g2, Vec<T> (&u)[6]) {
+// G of one row or column of N elements: (g0 + p^2 g2 + p^4 g4) / f +- p (g1 + p^2 g3) / f at
+// p^2 = 1/2, f = -3/2, and at p^2 = 2, f = 6.
+template <int N, class T>
+LAMINAE_INLINE void winograd_g(const Vec<T> (&g)[N], Vec<T> (&u)[6]) {
   using V = Vec<T>;
-  const V t = fma(V::set1(static_cast<T>(-1.0 / 3)), g2, V::set1(static_cast<T>(-2.0 / 3)) * g0);
-  const V s = V::set1(static_cast<T>(-2.0 / 3 * winograd::kA)) * g1;
-  const V v = fma(V::set1(static_cast<T>(1.0 / 3)), g2, V::set1(static_cast<T>(1.0 / 6)) * g0);
-  const V w = V::set1(static_cast<T>(winograd::kB / 6)) * g1;
-  u[0] = g0;
-  u[1] = t + s;
-  u[2] = t - s;
-  u[3] = v + w;
-  u[4] = v - w;
-  u[5] = g2;
+  static_assert(N >= 2 && N <= 5, "powers are spelled out for these");
+  constexpr double kA = winograd::kA;
+  constexpr double kB = winograd::kB;
+  V e1 = V::set1(static_cast<T>(-2.0 / 3)) * g[0];
+  V o1 = V::set1(static_cast<T>(-2.0 / 3 * kA)) * g[1];
+  V e2 = V::set1(static_cast<T>(1.0 / 6)) * g[0];
+  V o2 = V::set1(static_cast<T>(1.0 / 6 * kB)) * g[1];
+  if constexpr (N >= 3) {
+    e1 = fma(V::set1(static_cast<T>(-1.0 / 3)), g[2], e1);
+    e2 = fma(V::set1(static_cast<T>(1.0 / 3)), g[2], e2);
+  }
+  if constexpr (N >= 4) {
+    o1 = fma(V::set1(static_cast<T>(-1.0 / 3 * kA)), g[3], o1);
+    o2 = fma(V::set1(static_cast<T>(1.0 / 3 * kB)), g[3], o2);
+  }
+  if constexpr (N >= 5) {
+    e1 = fma(V::set1(static_cast<T>(-1.0 / 6)), g[4], e1);
+    e2 = fma(V::set1(static_cast<T>(2.0 / 3)), g[4], e2);
+  }
+  u[0] = g[0];
+  u[1] = e1 + o1;
+  u[2] = e1 - o1;
+  u[3] = e2 + o2;
+  u[4] = e2 - o2;
+  u[5] = g[N - 1];
 }
 
-// G g G^T for `channels` kernels: w [channels][9][gemm_nr], output channels in lanes, the element
-// of row r and column c at tap[3 r + c]; u [36][u_step], a frequency as [channels][gemm_nr].
-template <class T>
-void winograd_weights(int64_t channels, const T* w, const int64_t* tap, T* u, int64_t u_step) {
+template <int K, class T>
+void winograd_weights_of(int64_t channels, const T* w, const int64_t* tap, T* u, int64_t u_step) {
   using V = Vec<T>;
   constexpr int kNr = GemmTile<T>::kNr;
   for (int64_t c = 0; c < channels; c++) {
     for (int j = 0; j < kNr; j += V::kWidth) {
-      const T* from = w + c * 9 * kNr + j;
+      const T* from = w + c * K * K * kNr + j;
       T* to = u + c * kNr + j;
-      V columns[3][6];
-      LAMINAE_UNROLL for (int i = 0; i < 3; i++) {
-        winograd_g(V::load(from + tap[i] * kNr), V::load(from + tap[3 + i] * kNr),
-                   V::load(from + tap[6 + i] * kNr), columns[i]);
+      V columns[K][6];
+      LAMINAE_UNROLL for (int i = 0; i < K; i++) {
+        V g[K];
+        LAMINAE_UNROLL for (int k = 0; k < K; k++) g[k] = V::load(from + tap[K * k + i] * kNr);
+        winograd_g<K, T>(g, columns[i]);
       }
       LAMINAE_UNROLL for (int i = 0; i < 6; i++) {
+        V g[K];
         V row[6];
-        winograd_g(columns[0][i], columns[1][i], columns[2][i], row);
+        LAMINAE_UNROLL for (int k = 0; k < K; k++) g[k] = columns[k][i];
+        winograd_g<K, T>(g, row);
         LAMINAE_UNROLL for (int k = 0; k < 6; k++) row[k].store(to + (6 * i + k) * u_step);
       }
     }
   }
 }
 
-// B^T d B of a row of tiles: x [6][x_row] of pixels, 4 tiles + 2 columns of vectors; v
-// [36][v_step], tiles next to each other. tmp holds 6 (4 tiles + 2) vectors: the columns,
-// transformed once for both tiles that read them.
+// G g G^T for `channels` kernels: w [channels][taps^2][gemm_nr], output channels in lanes, the
+// element of row r and column c at tap[taps r + c]; u [36][u_step], a frequency as
+// [channels][gemm_nr].
 template <class T>
-void winograd_input(int64_t tiles, const T* x, int64_t x_row, T* tmp, T* v, int64_t v_step) {
+void winograd_weights(int64_t taps, int64_t channels, const T* w, const int64_t* tap, T* u,
+                      int64_t u_step) {
+  if (taps == 3) return winograd_weights_of<3, T>(channels, w, tap, u, u_step);
+  winograd_weights_of<5, T>(channels, w, tap, u, u_step);
+}
+
+// B^T d B of a row of tiles `step` apart: x [6][x_row] of pixels, columns of vectors as far as the
+// last tile reads; v [36][v_step], tiles next to each other. tmp holds 6 vectors a column: the
+// columns, transformed once for all tiles that read them.
+template <class T>
+void winograd_input(int64_t tiles, int64_t step, const T* x, int64_t x_row, T* tmp, T* v,
+                    int64_t v_step) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
-  for (int64_t c = 0; c < 4 * tiles + 2; c++) {
+  for (int64_t c = 0; c < step * (tiles - 1) + 6; c++) {
     V d[6];
     LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i] = V::load(x + i * x_row + c * kW);
     winograd_bt(d);
     LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i].store(tmp + (6 * c + i) * kW);
   }
   for (int64_t t = 0; t < tiles; t++) {
-    const T* from = tmp + t * 24 * kW;
+    const T* from = tmp + t * step * 6 * kW;
     T* to = v + t * kW;
     LAMINAE_UNROLL for (int i = 0; i < 6; i++) {
       V d[6];
@@ -168,32 +205,30 @@ void winograd_product(int64_t tiles, int64_t blocks, const T* v, int64_t v_block
   winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, m, m_block);
 }
 
-// A^T m A + bias of a row of tiles: m [36][m_step], tiles next to each other; y [rows][cols] of
-// vectors, rows <= 4, cols in (4 (tiles - 1), 4 tiles]; bias one vector.
-template <class T>
-void winograd_output(int64_t tiles, const T* m, int64_t m_step, const T* bias, int64_t rows,
-                     int64_t cols, T* y) {
+template <int M, class T>
+void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias, int64_t rows,
+                        int64_t cols, T* y) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   const V b = V::load(bias);
   for (int64_t t = 0; t < tiles; t++) {
     const T* from = m + t * kW;
-    V columns[6][4];
+    V columns[6][M];
     LAMINAE_UNROLL for (int j = 0; j < 6; j++) {
       V d[6];
       LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i] = V::load(from + (6 * i + j) * m_step);
-      winograd_at(d, columns[j]);
+      winograd_at<M, T>(d, columns[j]);
     }
-    T* to = y + t * 4 * kW;
-    const int64_t valid = cols - 4 * t;
-    LAMINAE_UNROLL for (int i = 0; i < 4; i++) {
+    T* to = y + t * M * kW;
+    const int64_t valid = cols - M * t;
+    LAMINAE_UNROLL for (int i = 0; i < M; i++) {
       if (i < rows) {
         V d[6];
-        V out[4];
+        V out[M];
         LAMINAE_UNROLL for (int j = 0; j < 6; j++) d[j] = columns[j][i];
-        winograd_at(d, out);
+        winograd_at<M, T>(d, out);
         T* row = to + i * cols * kW;
-        LAMINAE_UNROLL for (int j = 0; j < 4; j++) {
+        LAMINAE_UNROLL for (int j = 0; j < M; j++) {
           if (j < valid) (out[j] + b).store(row + j * kW);
         }
       }
@@ -201,63 +236,49 @@ void winograd_output(int64_t tiles, const T* m, int64_t m_step, const T* bias, i
   }
 }
 
-// ---- weight gradient: F(3x3, 4x4), 9 sums over 4x4 pixels from the same frequencies of x ----
+// A^T m A + bias of a row of tiles of size x size: m [36][m_step], tiles next to each other; y
+// [rows][cols] of vectors, rows <= size, cols in (size (tiles - 1), size tiles]; bias one vector.
+template <class T>
+void winograd_output(int64_t size, int64_t tiles, const T* m, int64_t m_step, const T* bias,
+                     int64_t rows, int64_t cols, T* y) {
+  if (size == 4) return winograd_output_of<4, T>(tiles, m, m_step, bias, rows, cols, y);
+  winograd_output_of<2, T>(tiles, m, m_step, bias, rows, cols, y);
+}
+
+// ---- weight gradient: F(k x k, t x t), k^2 sums over tiles of dy from the frequencies of x ----
 //
-//   dW = A3^T [ sum over tiles of (G4 dy G4^T) * (B^T d B) ] A3
+//   dW = A^T [ sum over tiles of (G dy G^T) * (B^T d B) ] A
 
-// G4 of one row or column of dy.
-template <class T>
-LAMINAE_INLINE void winograd_g4(const Vec<T> (&g)[4], Vec<T> (&u)[6]) {
-  using V = Vec<T>;
-  // (g0 + p^2 g2) / f +- p (g1 + p^2 g3) / f at p^2 = 1/2, f = -3/2, and at p^2 = 2, f = 6.
-  const V e1 = fma(V::set1(T(0.5)), g[2], g[0]) * V::set1(static_cast<T>(-2.0 / 3));
-  const V o1 = fma(V::set1(T(0.5)), g[3], g[1]) * V::set1(static_cast<T>(-2.0 / 3 * winograd::kA));
-  const V e2 = fma(V::set1(T(2)), g[2], g[0]) * V::set1(static_cast<T>(1.0 / 6));
-  const V o2 = fma(V::set1(T(2)), g[3], g[1]) * V::set1(static_cast<T>(winograd::kB / 6));
-  u[0] = g[0];
-  u[1] = e1 + o1;
-  u[2] = e1 - o1;
-  u[3] = e2 + o2;
-  u[4] = e2 - o2;
-  u[5] = g[3];
-}
-
-// A3^T of one row or column.
-template <class T>
-LAMINAE_INLINE void winograd_at3(const Vec<T> (&m)[6], Vec<T> (&y)[3]) {
-  using V = Vec<T>;
-  const V s1 = m[1] + m[2];
-  const V e1 = m[1] - m[2];
-  const V s2 = m[3] + m[4];
-  const V e2 = m[3] - m[4];
-  y[0] = m[0] + (s1 + s2);
-  y[1] = fma(V::set1(static_cast<T>(winograd::kA)), e1, V::set1(static_cast<T>(winograd::kB)) * e2);
-  y[2] = fma(V::set1(T(0.5)), s1, fma(V::set1(T(2)), s2, m[5]));
-}
-
-// G4 dy G4^T of a row of tiles: dy [4][dy_row] of pixels, 4 tiles columns of vectors; u
-// [36][u_step], tiles next to each other.
-template <class T>
-void winograd_gradient(int64_t tiles, const T* dy, int64_t dy_row, T* u, int64_t u_step) {
+template <int M, class T>
+void winograd_gradient_of(int64_t tiles, const T* dy, int64_t dy_row, T* u, int64_t u_step) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   for (int64_t t = 0; t < tiles; t++) {
-    const T* from = dy + t * 4 * kW;
+    const T* from = dy + t * M * kW;
     T* to = u + t * kW;
-    V columns[4][6];
-    LAMINAE_UNROLL for (int j = 0; j < 4; j++) {
-      V g[4];
-      LAMINAE_UNROLL for (int i = 0; i < 4; i++) g[i] = V::load(from + i * dy_row + j * kW);
-      winograd_g4(g, columns[j]);
+    V columns[M][6];
+    LAMINAE_UNROLL for (int j = 0; j < M; j++) {
+      V g[M];
+      LAMINAE_UNROLL for (int i = 0; i < M; i++) g[i] = V::load(from + i * dy_row + j * kW);
+      winograd_g<M, T>(g, columns[j]);
     }
     LAMINAE_UNROLL for (int i = 0; i < 6; i++) {
-      V g[4];
+      V g[M];
       V out[6];
-      LAMINAE_UNROLL for (int j = 0; j < 4; j++) g[j] = columns[j][i];
-      winograd_g4(g, out);
+      LAMINAE_UNROLL for (int j = 0; j < M; j++) g[j] = columns[j][i];
+      winograd_g<M, T>(g, out);
       LAMINAE_UNROLL for (int j = 0; j < 6; j++) out[j].store(to + (6 * i + j) * u_step);
     }
   }
+}
+
+// G dy G^T of a row of tiles of size x size: dy [size][dy_row] of pixels, size tiles columns of
+// vectors; u [36][u_step], tiles next to each other.
+template <class T>
+void winograd_gradient(int64_t size, int64_t tiles, const T* dy, int64_t dy_row, T* u,
+                       int64_t u_step) {
+  if (size == 4) return winograd_gradient_of<4, T>(tiles, dy, dy_row, u, u_step);
+  winograd_gradient_of<2, T>(tiles, dy, dy_row, u, u_step);
 }
 
 // Input channels of winograd_correlate: a divisor of kWidth, as many as leave room for
@@ -301,29 +322,35 @@ void winograd_correlate(int64_t tiles, const T* v, const T* u, int64_t u_block, 
   }
 }
 
-// A3^T m A3 for `channels` input channels: m [36][m_step], a frequency as [channels][gemm_nr];
-// dw [channels][9][gemm_nr].
-template <class T>
-void winograd_weight_gradient(int64_t channels, const T* m, int64_t m_step, T* dw) {
+template <int K, class T>
+void winograd_weight_gradient_of(int64_t channels, const T* m, int64_t m_step, T* dw) {
   using V = Vec<T>;
   constexpr int kNr = GemmTile<T>::kNr;
   for (int64_t c = 0; c < channels; c++) {
     for (int j = 0; j < kNr; j += V::kWidth) {
       const T* from = m + c * kNr + j;
-      T* to = dw + c * 9 * kNr + j;
-      V columns[6][3];
+      T* to = dw + c * K * K * kNr + j;
+      V columns[6][K];
       LAMINAE_UNROLL for (int k = 0; k < 6; k++) {
         V d[6];
         LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i] = V::load(from + (6 * i + k) * m_step);
-        winograd_at3(d, columns[k]);
+        winograd_at<K, T>(d, columns[k]);
       }
-      LAMINAE_UNROLL for (int i = 0; i < 3; i++) {
+      LAMINAE_UNROLL for (int i = 0; i < K; i++) {
         V d[6];
-        V out[3];
+        V out[K];
         LAMINAE_UNROLL for (int k = 0; k < 6; k++) d[k] = columns[k][i];
-        winograd_at3(d, out);
-        LAMINAE_UNROLL for (int k = 0; k < 3; k++) out[k].store(to + (3 * i + k) * kNr);
+        winograd_at<K, T>(d, out);
+        LAMINAE_UNROLL for (int k = 0; k < K; k++) out[k].store(to + (K * i + k) * kNr);
       }
     }
   }
+}
+
+// A^T m A for `channels` input channels: m [36][m_step], a frequency as [channels][gemm_nr]; dw
+// [channels][taps^2][gemm_nr].
+template <class T>
+void winograd_weight_gradient(int64_t taps, int64_t channels, const T* m, int64_t m_step, T* dw) {
+  if (taps == 3) return winograd_weight_gradient_of<3, T>(channels, m, m_step, dw);
+  winograd_weight_gradient_of<5, T>(channels, m, m_step, dw);
 }

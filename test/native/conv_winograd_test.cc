@@ -1,6 +1,6 @@
-// Convolution by Winograd's F(4x4, 3x3) against the reference, which sums in double: the error is
-// at most 3e-5 of the root mean square of the outputs, on every ISA; the bits are the same for 1 to
-// 3 threads and with weights packed earlier.
+// Convolution by Winograd's F(4x4, 3x3) and F(2x2, 5x5) against the reference, which sums in
+// double: the error is at most 3e-5 of the root mean square of the outputs, on every ISA; the bits
+// are the same for 1 to 3 threads and with weights packed earlier.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -21,6 +21,7 @@ namespace {
 struct Case {
   int64_t n, groups, c_in, c_out, height, width, pad_y, pad_x;
   int64_t below;  // rows of zeros behind, beyond pad_y
+  int64_t taps = 3;
 };
 
 conv_desc descriptor(const Case& c) {
@@ -34,7 +35,7 @@ conv_desc descriptor(const Case& c) {
   for (int i = 0; i < 3; ++i) {
     d.in[i] = in[i];
     d.padding[i] = padding[i];
-    d.kernel[i] = i == 0 ? 1 : 3;
+    d.kernel[i] = i == 0 ? 1 : c.taps;
     d.stride[i] = d.dilation[i] = 1;
     d.out[i] = in[i] + 2 * padding[i] - d.kernel[i] + 1 + (i == 1 ? c.below : 0);
   }
@@ -45,7 +46,7 @@ conv_desc descriptor(const Case& c) {
 Case with_work(Case c) {
   const conv_desc d = descriptor(c);
   const int64_t pixels = std::min(d.out[1] * d.out[2], d.in[1] * d.in[2]);
-  const int64_t image = 9 * pixels * d.c_out * (d.c_in / d.groups);
+  const int64_t image = c.taps * c.taps * pixels * d.c_out * (d.c_in / d.groups);
   while (c.n * image < 16 << 20) ++c.n;
   return c;
 }
@@ -78,7 +79,7 @@ class Convolution {
       : d_(descriptor(c)),
         forward_(pass == Pass::forward),
         x_(d_.n * d_.c_in * d_.in[1] * d_.in[2]),
-        w_(d_.c_out * (d_.c_in / d_.groups) * 9),
+        w_(d_.c_out * (d_.c_in / d_.groups) * c.taps * c.taps),
         b_(forward_ ? d_.c_out : d_.c_in),
         y_(d_.n * d_.c_out * d_.out[1] * d_.out[2]) {
     for (GuardedBuffer<float>* t : {&x_, &w_, &b_, &y_}) {
@@ -165,6 +166,9 @@ const Case kCases[] = {
     {1, 1, 16, 128, 45, 6, 1, 1, 3},   // tall, zeros below
     {5, 1, 32, 32, 8, 16, 0, 1, 2},    // zeros below only
     {1, 1, 300, 20, 13, 14, 1, 1, 0},  // many channels
+    {4, 1, 32, 64, 10, 10, 2, 2, 0, 5},  {2, 1, 40, 37, 13, 11, 2, 2, 0, 5},  // tails
+    {1, 2, 64, 34, 15, 22, 0, 1, 3, 5},   // groups, less padding, zeros below
+    {1, 1, 256, 24, 12, 12, 4, 3, 0, 5},  // more padding, many channels
 };
 
 }  // namespace
@@ -207,13 +211,15 @@ TEST_CASE(
   const std::string active = active_isa().name;
   const int winograd = place_of("winograd", Pass::backward_weight);
   Random random(14);
-  for (const Case& few : {Case{3, 1, 32, 32, 14, 14, 1, 1, 0},    // whole vectors
-                          Case{6, 1, 70, 37, 7, 7, 1, 1, 0},      // tails
-                          Case{1, 1, 33, 90, 34, 29, 0, 0, 0},    // no padding
-                          Case{1, 2, 64, 66, 22, 20, 1, 0, 3},    // groups, zeros below
-                          Case{3, 1, 40, 40, 13, 30, 2, 2, 0},    // more padding
-                          Case{1, 1, 16, 16, 112, 90, 1, 1, 0}})  // several blocks of tiles
-  {
+  for (const Case& few :
+       {Case{3, 1, 32, 32, 14, 14, 1, 1, 0},   // whole vectors
+        Case{6, 1, 70, 37, 7, 7, 1, 1, 0},     // tails
+        Case{1, 1, 33, 90, 34, 29, 0, 0, 0},   // no padding
+        Case{1, 2, 64, 66, 22, 20, 1, 0, 3},   // groups, zeros below
+        Case{3, 1, 40, 40, 13, 30, 2, 2, 0},   // more padding
+        Case{1, 1, 16, 16, 112, 90, 1, 1, 0},  // several blocks of tiles
+        Case{2, 1, 32, 32, 10, 10, 2, 2, 0, 5}, Case{1, 1, 40, 37, 30, 31, 0, 1, 2, 5},
+        Case{2, 2, 96, 66, 11, 14, 3, 2, 0, 5}}) {
     const Case c = with_work(few);
     Convolution conv(c, Pass::backward_weight, random);
     const std::vector<float> expected =

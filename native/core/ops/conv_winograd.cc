@@ -1,18 +1,19 @@
-// A TapSum of 3x3 taps at stride 1 by Winograd's F(4x4, 3x3): four times fewer multiplications, an
-// error of about 1e-6 of the output's root mean square (kernels/winograd.inl).
+// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3) or F(2x2, 5x5): 4 or 2.8 times
+// fewer multiplications, an error of about 1e-6 of the output's root mean square
+// (kernels/winograd.inl).
 //
 //   1. input     rows of the maps, transposed to channels in lanes and with zeros around them,
 //                -> V [36 frequencies][channel blocks][tiles][width]
 //   2. product   for each frequency M = V U, [tiles, channels] [channels, rows] -> M [36][row
 //                blocks][tiles][width]
-//   3. output    -> 4x4 pixels a tile, transposed back into y
+//   3. output    -> 4x4 or 2x2 pixels a tile, transposed back into y
 //
 // Tiles are taken in blocks whose V and M stay in L2 for few channels; for many, one pass over all
 // of U per block is what counts, so blocks are larger. Blocks run side by side when there are
 // enough of them, else the phases of one block are split over channels or frequencies. Neither
 // shows in the bits.
 //
-// A NaN or infinity of x reaches all 16 outputs of every tile that reads it.
+// A NaN or infinity of x reaches all outputs of every tile that reads it.
 #include <algorithm>
 
 #include "core/conv.h"
@@ -34,6 +35,7 @@ constexpr int64_t kMinBlockTiles = 56;
 // Sizes that all phases share.
 struct Plan {
   int64_t width, nr;
+  int64_t taps, tile;      // in each direction
   int64_t channel_blocks;  // vectors of channels
   int64_t panels;          // of nr rows
   int64_t tile_rows, tile_cols;
@@ -45,10 +47,12 @@ struct Plan {
     Plan p;
     p.width = kernel.vec_width;
     p.nr = kernel.gemm_nr;
+    p.taps = s.taps[2].count;
+    p.tile = tile_size(p.taps);
     p.channel_blocks = ceil_div(s.channels, p.width);
     p.panels = ceil_div(s.rows, p.nr);
-    p.tile_rows = ceil_div(s.grid[1], kTile);
-    p.tile_cols = ceil_div(s.grid[2], kTile);
+    p.tile_rows = ceil_div(s.grid[1], p.tile);
+    p.tile_cols = ceil_div(s.grid[2], p.tile);
     // One cache line more: frequencies at a distance of whole pages would share L1 sets.
     p.u_step = p.panels * p.panel_size() + 16;
     return p;
@@ -63,12 +67,14 @@ bool applies(const TapSum& s) {
   if (sizeof(T) != sizeof(float) || s.exact) return false;
   if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
     return false;
+  const int64_t taps = s.taps[2].count;
+  if (taps != 3 && taps != 5) return false;
   for (int d = 1; d < 3; ++d) {
-    if (s.stride[d] != 1 || s.taps[d].count != 3) return false;
+    if (s.stride[d] != 1 || s.taps[d].count != taps) return false;
     if (s.taps[d].step != 1 && s.taps[d].step != -1) return false;
   }
   if (s.channels < kMinChannels || s.rows < kMinChannels) return false;
-  return winograd_pays(s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows);
+  return winograd_pays(taps, s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows);
 }
 
 template <class T>
@@ -81,11 +87,12 @@ template <class T>
 void pack(const TapSum& s, const T* w, T* packed) {
   const Plan p = Plan::of<T>(s);
   // Taps by where they read, which goes backwards in an input gradient.
-  int64_t tap[9];
-  for (int64_t i = 0; i < 9; ++i) {
-    const int64_t r = s.taps[1].step > 0 ? i / 3 : 2 - i / 3;
-    const int64_t c = s.taps[2].step > 0 ? i % 3 : 2 - i % 3;
-    tap[i] = 3 * r + c;
+  int64_t tap[25];
+  const int64_t tap_count = p.taps * p.taps;
+  for (int64_t i = 0; i < tap_count; ++i) {
+    const int64_t r = s.taps[1].step > 0 ? i / p.taps : p.taps - 1 - i / p.taps;
+    const int64_t c = s.taps[2].step > 0 ? i % p.taps : p.taps - 1 - i % p.taps;
+    tap[i] = p.taps * r + c;
   }
   Scratch scratch;
   T* spatial = scratch.get<T>(tap_weights_size(s, p.nr));
@@ -105,7 +112,8 @@ void pack(const TapSum& s, const T* w, T* packed) {
                    T* u = packed + panel / p.panels * kFrequencies * p.u_step +
                           panel % p.panels * p.panel_size() + first * p.nr;
                    kernels<T>().winograd_weights(
-                       count, spatial + (panel * s.channels + first) * 9 * p.nr, tap, u, p.u_step);
+                       p.taps, count, spatial + (panel * s.channels + first) * tap_count * p.nr,
+                       tap, u, p.u_step);
                    if (first + count < s.channels || padding == 0) continue;
                    for (int64_t f = 0; f < kFrequencies; ++f) {
                      T* rest = u + f * p.u_step + count * p.nr;
@@ -129,10 +137,11 @@ class Block {
         u_(u),
         bias_(bias),
         y_(y),
-        map_{s.x_size[1],
+        map_{p.tile,
+             s.x_size[1],
              s.x_size[2],
-             std::min(s.taps[1].offset, s.taps[1].offset + 2 * s.taps[1].step),
-             std::min(s.taps[2].offset, s.taps[2].offset + 2 * s.taps[2].step),
+             std::min(s.taps[1].offset, s.taps[1].offset + (p.taps - 1) * s.taps[1].step),
+             std::min(s.taps[2].offset, s.taps[2].offset + (p.taps - 1) * s.taps[2].step),
              p.tile_rows,
              p.tile_cols},
         tiles_((last - first) * p.tile_cols),
@@ -185,18 +194,19 @@ class Block {
     const int64_t cols = s_.grid[2];
     Scratch scratch;
     T* bias = scratch.get<T>(width);
-    T* pixels = scratch.get<T>(kTile * cols * width);
+    T* pixels = scratch.get<T>(p_.tile * cols * width);
     std::fill(bias, bias + width, T{0});
     if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
     map_.each_image(
         first_, last_, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
           T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
           for (int64_t i = 0; i < count; ++i) {
-            const int64_t line = (tile_row + i) * kTile;
-            const int64_t lines = std::min(kTile, s_.grid[1] - line);
+            const int64_t line = (tile_row + i) * p_.tile;
+            const int64_t lines = std::min(p_.tile, s_.grid[1] - line);
             const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
             kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
-            kernels<T>().winograd_output(p_.tile_cols, m, m_step_, bias, lines, cols, pixels);
+            kernels<T>().winograd_output(p_.tile, p_.tile_cols, m, m_step_, bias, lines, cols,
+                                         pixels);
             kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols,
                                          s_.grid_plane());
           }

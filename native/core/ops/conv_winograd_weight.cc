@@ -1,6 +1,7 @@
-// Weight gradient of a 3x3 convolution at stride 1 by Winograd's F(3x3, 4x4): the frequencies of x
-// are those of the forward pass, dy is cut into tiles of 4x4, and 36 products over the tiles take
-// the place of 144. The error is some 4e-6 of the gradient's root mean square, 1.5e-5 at most.
+// Weight gradient of a 3x3 or 5x5 convolution at stride 1 by Winograd's F(3x3, 4x4) or F(5x5, 2x2):
+// the frequencies of x are those of the forward pass, dy is cut into tiles of 4x4 or 2x2, and 36
+// products over the tiles take the place of 144 or 100. The error is some 4e-6 of the gradient's
+// root mean square, 1.5e-5 at most.
 //
 //   V [36][channel blocks][tiles][width], U [36][row blocks][tiles][width] of a block of tiles;
 //   products [channel groups][panels][36][channels][nr] are summed over the blocks, in order, and
@@ -32,11 +33,13 @@ template <class T>
 bool applies(const ConvShape& s) {
   if (sizeof(T) != sizeof(float) || s.exact) return false;
   if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
+  const int64_t taps = s.kernel[2];
+  if (taps != 3 && taps != 5) return false;
   for (int d = 1; d < 3; ++d) {
-    if (s.kernel[d] != 3 || s.stride[d] != 1 || s.dilation[d] != 1) return false;
+    if (s.kernel[d] != taps || s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return winograd_pays(s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
+  return winograd_pays(taps, s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
 }
 
 // One group of the convolution. x, dy, dw: its first elements.
@@ -48,6 +51,8 @@ class Gradient {
         x_(x),
         dy_(dy),
         dw_(dw),
+        taps_(s.kernel[2]),
+        tile_(tile_size(taps_)),
         width_(kernels<T>().vec_width),
         nr_(kernels<T>().gemm_nr),
         channel_blocks_(ceil_div(s.channels_in(), width_)),
@@ -55,13 +60,14 @@ class Gradient {
         row_blocks_(panels_ * (nr_ / width_)),
         group_blocks_(std::min(channel_blocks_, kGroupChannels / width_)),
         groups_(ceil_div(channel_blocks_, group_blocks_)),
-        map_{s.in[1],
+        map_{tile_,
+             s.in[1],
              s.in[2],
              -s.padding[1],
              -s.padding[2],
-             ceil_div(s.out[1], kTile),
-             ceil_div(s.out[2], kTile)},
-        dy_map_{s.out[1], s.out[2], 0, 0, map_.tile_rows, map_.tile_cols} {}
+             ceil_div(s.out[1], tile_),
+             ceil_div(s.out[2], tile_)},
+        dy_map_{tile_, s.out[1], s.out[2], 0, 0, map_.tile_rows, map_.tile_cols} {}
 
   void run() {
     const int64_t rows = s_.n * map_.tile_rows;
@@ -168,17 +174,17 @@ class Gradient {
         std::fill(u + f * u_step_, u + f * u_step_ + tiles * width_, T{0});
       return;
     }
-    const int64_t cols = map_.tile_cols * kTile;
+    const int64_t cols = map_.tile_cols * tile_;
     Scratch scratch;
-    T* strip = scratch.get<T>(kTile * cols * width_);
+    T* strip = scratch.get<T>(tile_ * cols * width_);
     dy_map_.each_image(
         first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
           const T* dy = dy_ + (image * s_.c_out + row) * s_.out_plane();
           for (int64_t i = 0; i < count; ++i) {
-            for (int64_t r = 0; r < kTile; ++r)
-              dy_map_.read_line(dy, lanes, (tile_row + i) * kTile + r, cols,
+            for (int64_t r = 0; r < tile_; ++r)
+              dy_map_.read_line(dy, lanes, (tile_row + i) * tile_ + r, cols,
                                 strip + r * cols * width_);
-            kernels<T>().winograd_gradient(map_.tile_cols, strip, cols * width_,
+            kernels<T>().winograd_gradient(tile_, map_.tile_cols, strip, cols * width_,
                                            u + (tile + i * map_.tile_cols) * width_, u_step_);
           }
         });
@@ -208,18 +214,19 @@ class Gradient {
     const int64_t channel = group * group_blocks_ * width_;
     const int64_t row = panel * nr_;
     const int64_t channels = std::min(group_blocks_ * width_, s_.channels_in() - channel);
-    const int64_t depth = s_.channels_in() * 9;
+    const int64_t depth = s_.channels_in() * taps_ * taps_;
     Scratch scratch;
-    T* spatial = scratch.get<T>(channels * 9 * nr_);
-    kernels<T>().winograd_weight_gradient(channels, m, m_step_, spatial);
-    kernels<T>().transpose(channels * 9, std::min(nr_, s_.channels_out() - row), spatial, nr_,
-                           dw_ + row * depth + channel * 9, depth);
+    T* spatial = scratch.get<T>(channels * taps_ * taps_ * nr_);
+    kernels<T>().winograd_weight_gradient(taps_, channels, m, m_step_, spatial);
+    kernels<T>().transpose(channels * taps_ * taps_, std::min(nr_, s_.channels_out() - row),
+                           spatial, nr_, dw_ + row * depth + channel * taps_ * taps_, depth);
   }
 
   const ConvShape& s_;
   const T* x_;
   const T* dy_;
   T* dw_;
+  int64_t taps_, tile_;  // in each direction
   int64_t width_, nr_;
   int64_t channel_blocks_, panels_, row_blocks_;
   int64_t group_blocks_, groups_;  // channel blocks that make an item together
@@ -247,7 +254,7 @@ void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   for (int64_t g = 0; g < s.groups; ++g) {
     Gradient<T>(s, x + g * s.channels_in() * s.in_plane(),
                 dy + g * s.channels_out() * s.out_plane(),
-                dw + g * s.channels_out() * s.channels_in() * 9)
+                dw + g * s.channels_out() * s.channels_in() * s.kernel[1] * s.kernel[2])
         .run();
   }
 }

@@ -1,5 +1,5 @@
-// What convolution by Winograd's F(4x4, 3x3) and its weight gradient share: maps cut into tiles of
-// 4x4 that read 6x6, and their transform into frequencies (kernels/winograd.inl).
+// What convolution by Winograd's F(4x4, 3x3) and F(2x2, 5x5) and their weight gradients share: maps
+// cut into tiles that read 6x6, and their transform into frequencies (kernels/winograd.inl).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +10,10 @@
 namespace laminae {
 
 constexpr int64_t kFrequencies = 36;
-constexpr int64_t kTile = 4;  // outputs of a tile in each direction
+constexpr int64_t kReach = 6;  // pixels that a tile reads in each direction
+
+// Outputs of a tile in each direction, for a kernel of taps x taps, 3 or 5.
+inline int64_t tile_size(int64_t taps) { return kReach - taps + 1; }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -25,15 +28,18 @@ constexpr int64_t kNearPairs = (16 << 20) / (kFrequencies * sizeof(float));
 
 // Whether tiles save more multiplications than it costs to transform the weights, which a training
 // step changes every time: n images of height x width outputs, `pairs` of channels in all.
-inline bool winograd_pays(int64_t n, int64_t height, int64_t width, int64_t pairs) {
-  if (9 * n * height * width * pairs < kLeastWork) return false;
-  const int64_t tiles = n * ceil_div(height, kTile) * ceil_div(width, kTile);
-  const int64_t saved = 2 * (9 * n * height * width - kFrequencies * tiles);
+inline bool winograd_pays(int64_t taps, int64_t n, int64_t height, int64_t width, int64_t pairs) {
+  const int64_t direct = taps * taps * n * height * width;
+  if (direct * pairs < kLeastWork) return false;
+  const int64_t size = tile_size(taps);
+  const int64_t tiles = n * ceil_div(height, size) * ceil_div(width, size);
+  const int64_t saved = 2 * (direct - kFrequencies * tiles);
   return saved >= (pairs <= kNearPairs ? kWeightCost : kFarWeightCost);
 }
 
-// Planes cut into tiles that read 6x6 pixels, the first one from (top, left) on.
+// Planes cut into tiles of size x size that read 6x6 pixels, the first one from (top, left) on.
 struct TileMap {
+  int64_t size;
   int64_t height, width;
   int64_t top, left;
   int64_t tile_rows, tile_cols;
@@ -73,20 +79,21 @@ struct TileMap {
   void transform(const T* x, int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
                  int64_t v_step) const {
     const int64_t vec = kernels<T>().vec_width;
-    const int64_t cols = tile_cols * kTile + 2;
+    const int64_t overlap = kReach - size;
+    const int64_t cols = tile_cols * size + overlap;
     const int64_t line = cols * vec;
     Scratch scratch;
-    T* strip = scratch.get<T>(6 * line);
-    T* tmp = scratch.get<T>(6 * line);
+    T* strip = scratch.get<T>(kReach * line);
+    T* tmp = scratch.get<T>(kReach * line);
     each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
       for (int64_t i = 0; i < count; ++i) {
-        const int64_t position = (tile_row + i) * kTile + top;
-        // The last two lines of a row of tiles are the first two of the next.
-        if (i > 0) std::copy(strip + 4 * line, strip + 6 * line, strip);
-        for (int64_t r = i > 0 ? 2 : 0; r < 6; ++r)
+        const int64_t position = (tile_row + i) * size + top;
+        // The last lines of a row of tiles are the first of the next.
+        if (i > 0) std::copy(strip + size * line, strip + kReach * line, strip);
+        for (int64_t r = i > 0 ? overlap : 0; r < kReach; ++r)
           read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
-        kernels<T>().winograd_input(tile_cols, strip, line, tmp, v + (tile + i * tile_cols) * vec,
-                                    v_step);
+        kernels<T>().winograd_input(tile_cols, size, strip, line, tmp,
+                                    v + (tile + i * tile_cols) * vec, v_step);
       }
     });
   }
