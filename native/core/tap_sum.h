@@ -65,14 +65,21 @@ struct LanesWindow {
   int64_t taps, x_tap, w_tap;
 };
 
-// Where depthwise_lines reads. Line l is (l / stride) line + (l % stride) other_line elements
-// behind line 0, column u is u / stride + (u % stride) other_column behind column 0. A mirrored
-// kernel has its columns in falling order: tap b takes column kernel - 1 - b.
-struct DepthwiseStrip {
-  int64_t kernel;  // lines and columns of taps: 3, or 5 if depthwise_kernel is
-  int64_t stride;  // of neighbouring outputs: 1 or 2
-  bool mirrored;   // with stride 1 only
-  int64_t line, other_line, other_column;
+// One plane of a convolution of each channel for itself with kernel x kernel taps; what is not in
+// the plane x reads as zero. With k = kernel - 1,
+//
+//   depthwise_plane     y[r][c] = sum over a, b of w[a][b] x[top + r s + a][left + c s + b], s the
+//                       stride
+//   mirrored, s = 1     y[r][c] = sum over a, b of w[a][b] x[top + r + k - a][left + c + k - b]
+//   depthwise_spread    y[r][c] = sum over a, b of w[a][b] x[(top + r - a) / 2][(left + c - b) / 2]
+//                       where those are whole; top and left are even, or odd, both
+struct DepthwisePlane {
+  int64_t kernel;  // 3, or 5 if depthwise_kernel is
+  int64_t stride;
+  bool mirrored;
+  int64_t height, width;  // of what is read
+  int64_t rows, columns;  // of what is made
+  int64_t top, left;
 };
 
 // Largest tile of kernel lines and of taps of a line that conv_weight_taps takes.

@@ -13,6 +13,7 @@
 #include "kernels/conv_lanes.inl"
 #include "kernels/conv_weight.inl"
 #include "kernels/depthwise.inl"
+#include "kernels/depthwise_plane.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/norm.inl"
 #include "kernels/optim.inl"

@@ -9,9 +9,12 @@
 //   Vec<T>::zero(), set1(s)        all lanes 0, all lanes s
 //   Vec<T>::load(p), v.store(p)    kWidth elements, any alignment
 //   Vec<T>::load_n(p, n)           n in [0, kWidth]; lanes >= n are 0; touches p[0, n) only
-//   Vec<T>::window<N>(p, a, b)     the elements p[N, N + kWidth), N in [0, kWidth); a and b are the
-//                                  vectors at p and p + kWidth: whichever is cheaper is used
+//   Vec<T>::load_part(p, b, e)     lanes [b, e) of p, 0 <= b, e <= kWidth, the others 0; touches
+//                                  those elements only; none if b >= e
+//   Vec<T>::kCheapParts            whether load_part costs little more than load
+//   Vec<T>::window<N>(a, b)        lanes [N, N + kWidth) of a and b side by side, N in [0, kWidth]
 //   v.store_n(p, n)                writes p[0, n) only
+//   v.first(n)                     lanes >= n set to 0, n in [0, kWidth]
 //
 //   a + b, a - b, a * b, a / b     IEEE, correctly rounded
 //   fma(a, b, c), fnma(a, b, c)    a * b + c, c - a * b; fused where the ISA can (not portable)

@@ -28,10 +28,23 @@ struct Vec<float> {
     if (n >= kWidth) return load(p);
     return {_mm256_maskload_ps(p, tail_mask(n))};
   }
+  static constexpr bool kCheapParts = false;
+  static LAMINAE_INLINE Vec load_part(const float* p, int64_t begin, int64_t end) {
+    return {_mm256_maskload_ps(p, _mm256_andnot_si256(tail_mask(begin), tail_mask(end)))};
+  }
   template <int N>
-  static LAMINAE_INLINE Vec window(const float* p, Vec a, Vec b) {
-    (void)b;
-    return N == 0 ? a : load(p + N);
+  static LAMINAE_INLINE Vec window(Vec a, Vec b) {
+    if (N == 0) return a;
+    if (N == 8) return b;
+    const __m256i middle =
+        _mm256_castps_si256(_mm256_permute2f128_ps(a.v, b.v, 0x21));  // a4..a7 b0..b3
+    if (N == 4) return {_mm256_castsi256_ps(middle)};
+    const __m256i low = N < 4 ? _mm256_castps_si256(a.v) : middle;
+    const __m256i high = N < 4 ? middle : _mm256_castps_si256(b.v);
+    return {_mm256_castsi256_ps(_mm256_alignr_epi8(high, low, N % 4 * 4))};
+  }
+  LAMINAE_INLINE Vec first(int64_t n) const {
+    return {_mm256_and_ps(v, _mm256_castsi256_ps(tail_mask(n)))};
   }
   LAMINAE_INLINE void store(float* p) const { _mm256_storeu_ps(p, v); }
   LAMINAE_INLINE void store_n(float* p, int64_t n) const {

@@ -19,13 +19,19 @@ struct Vec<float> {
   static LAMINAE_INLINE Vec load_n(const float* p, int64_t n) {
     return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p)};
   }
+  static constexpr bool kCheapParts = true;
+  static LAMINAE_INLINE Vec load_part(const float* p, int64_t begin, int64_t end) {
+    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(((1u << end) - 1u) & (~0u << begin)), p)};
+  }
   template <int N>
-  static LAMINAE_INLINE Vec window(const float* p, Vec a, Vec b) {
-    (void)p;
+  static LAMINAE_INLINE Vec window(Vec a, Vec b) {
     if (N == 0) return a;
     if (N == 16) return b;
     return {_mm512_castsi512_ps(
         _mm512_alignr_epi32(_mm512_castps_si512(b.v), _mm512_castps_si512(a.v), N % 16))};
+  }
+  LAMINAE_INLINE Vec first(int64_t n) const {
+    return {_mm512_maskz_mov_ps(static_cast<__mmask16>((1u << n) - 1u), v)};
   }
   LAMINAE_INLINE void store(float* p) const { _mm512_storeu_ps(p, v); }
   LAMINAE_INLINE void store_n(float* p, int64_t n) const {

@@ -28,10 +28,25 @@ struct Vec<float> {
   static LAMINAE_INLINE Vec fma_lane(Vec b, Vec a, Vec acc) {
     return {vfmaq_laneq_f32(acc.v, b.v, a.v, Lane)};
   }
+  static constexpr bool kCheapParts = false;
+  static LAMINAE_INLINE Vec load_part(const float* p, int64_t begin, int64_t end) {
+    if (begin <= 0 && end >= 4) return load(p);
+    float32x4_t r = vdupq_n_f32(0.0f);
+    if (begin <= 0 && end > 0) r = vld1q_lane_f32(p, r, 0);
+    if (begin <= 1 && end > 1) r = vld1q_lane_f32(p + 1, r, 1);
+    if (begin <= 2 && end > 2) r = vld1q_lane_f32(p + 2, r, 2);
+    if (begin <= 3 && end > 3) r = vld1q_lane_f32(p + 3, r, 3);
+    return {r};
+  }
   template <int N>
-  static LAMINAE_INLINE Vec window(const float* p, Vec a, Vec b) {
-    (void)b;
-    return N == 0 ? a : load(p + N);
+  static LAMINAE_INLINE Vec window(Vec a, Vec b) {
+    if (N == 4) return b;
+    return {vextq_f32(a.v, b.v, N % 4)};
+  }
+  LAMINAE_INLINE Vec first(int64_t n) const {
+    const int32_t lane[4] = {0, 1, 2, 3};
+    const uint32x4_t keep = vcltq_s32(vld1q_s32(lane), vdupq_n_s32(static_cast<int32_t>(n)));
+    return {vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v), keep))};
   }
   LAMINAE_INLINE void store(float* p) const { vst1q_f32(p, v); }
   LAMINAE_INLINE void store_n(float* p, int64_t n) const {

@@ -104,10 +104,26 @@ template <int Lane>
 LAMINAE_INLINE Lanes<double>::Reals broadcast_lane(Lanes<double>::Reals a) {
   return __builtin_shufflevector(a, a, Lane, Lane);
 }
+template <int N>
+LAMINAE_INLINE Lanes<float>::Reals lanes_from(Lanes<float>::Reals a, Lanes<float>::Reals b) {
+  return __builtin_shufflevector(a, b, N, N + 1, N + 2, N + 3);
+}
+template <int N>
+LAMINAE_INLINE Lanes<double>::Reals lanes_from(Lanes<double>::Reals a, Lanes<double>::Reals b) {
+  return __builtin_shufflevector(a, b, N, N + 1);
+}
 #else
 template <int Lane, class Reals>
 LAMINAE_INLINE Reals broadcast_lane(Reals a) {
   return all_lanes(a[Lane]);
+}
+template <int N, class Reals>
+LAMINAE_INLINE Reals lanes_from(Reals a, Reals b) {
+  constexpr int kWidth = 16 / static_cast<int>(sizeof(a[0]));
+  Reals r = a;
+  for (int i = 0; i < kWidth; i++)
+    r[i] = N + i < kWidth ? a[(N + i) % kWidth] : b[(N + i) % kWidth];
+  return r;
 }
 #endif
 
@@ -146,10 +162,26 @@ struct Vec {
   static LAMINAE_INLINE Vec fma_lane(Vec b, Vec a, Vec acc) {
     return {broadcast_lane<Lane>(a.v) * b.v + acc.v};
   }
+  static constexpr bool kCheapParts = false;
+  static LAMINAE_INLINE Vec load_part(const T* p, int64_t begin, int64_t end) {
+    if (begin <= 0 && end >= kWidth) return load(p);
+    Vec r = zero();
+    if (end <= begin) return r;
+    for (int i = 0; i < kWidth; i++) {
+      if (i >= begin && i < end) r.v[i] = p[i];
+    }
+    return r;
+  }
   template <int N>
-  static LAMINAE_INLINE Vec window(const T* p, Vec a, Vec b) {
-    (void)b;
-    return N == 0 ? a : load(p + N);
+  static LAMINAE_INLINE Vec window(Vec a, Vec b) {
+    return {lanes_from<N>(a.v, b.v)};
+  }
+  LAMINAE_INLINE Vec first(int64_t n) const {
+    Vec r = zero();
+    for (int i = 0; i < kWidth; i++) {
+      if (i < n) r.v[i] = v[i];
+    }
+    return r;
   }
   LAMINAE_INLINE void store(T* p) const { memcpy(p, &v, sizeof(v)); }
   LAMINAE_INLINE void store_n(T* p, int64_t n) const {

@@ -395,6 +395,25 @@ TEST_CASE("convolution: channels for themselves, of all widths") {
     check_case<float>(
         descriptor({1, 2, 2, 2, {1, 30, 31}, {1, 3, 3}, {1, 1, 2}, {0, 1, 1}, {1, 1, 1}, {}}),
         Touch::end, random);
+    // Paddings that differ, in value and in parity; lines longer than a tile; a stride beyond the
+    // last column.
+    for (int64_t kernel : {3, 5}) {
+      for (int64_t stride : {1, 2}) {
+        for (int64_t left : {0, 1, 2}) {
+          check_case<float>(descriptor({2,
+                                        3,
+                                        3,
+                                        3,
+                                        {1, 12 + left, 70 + 8 * left},
+                                        {1, kernel, kernel},
+                                        {1, stride, stride},
+                                        {0, 1, left},
+                                        {1, 1, 1},
+                                        {}}),
+                            left == 1 ? Touch::start : Touch::end, random);
+        }
+      }
+    }
   }
   REQUIRE(set_active_isa(active));
 }
@@ -403,9 +422,10 @@ TEST_CASE("convolution: infinity in x reaches only the weights that meet it") {
   const std::string active = active_isa().name;
   for (const IsaInfo* isa : available_isas()) {
     REQUIRE(set_active_isa(isa->name));
-    for (int64_t width : {7, 21}) {
-      const conv_desc d =
-          descriptor({1, 2, 2, 2, {1, 5, width}, {1, 3, 3}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}});
+    for (const auto& [width, stride] :
+         {std::pair<int64_t, int64_t>{7, 1}, {21, 1}, {7, 2}, {21, 2}, {101, 2}}) {
+      const conv_desc d = descriptor(
+          {1, 2, 2, 2, {1, 5, width}, {1, 3, 3}, {1, stride, stride}, {0, 0, 0}, {1, 1, 1}, {}});
       Random random(12);
       Tensors<float> t(d, Touch::end);
       t.fill_integers(random);

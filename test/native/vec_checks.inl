@@ -126,6 +126,14 @@ void check_arithmetic(void (*report)(const char*, int)) {
   }
 }
 
+template <class T, int N>
+void check_windows(const T* p, void (*report)(const char*, int)) {
+  using V = Vec<T>;
+  const V window = V::template window<N>(V::load(p), V::load(p + V::kWidth));
+  if (wrong_lanes<T>(window, p + N) != 0) report("window", N);
+  if constexpr (N < V::kWidth) check_windows<T, N + 1>(p, report);
+}
+
 template <class T>
 void check_moves(void (*report)(const char*, int)) {
   using V = Vec<T>;
@@ -142,12 +150,17 @@ void check_moves(void (*report)(const char*, int)) {
     V::load(p).store_n(got, n);
     if (wrong_lanes<T>(V::load(got), expected) != 0) report("store_n", n);
   }
-  if (wrong_lanes<T>(V::template window<0>(p, V::load(p), V::load(p + W)), p) != 0)
-    report("window", 0);
-  if (wrong_lanes<T>(V::template window<1>(p, V::load(p), V::load(p + W)), p + 1) != 0)
-    report("window", 1);
-  if (wrong_lanes<T>(V::template window<W>(p, V::load(p), V::load(p + W)), p + W) != 0)
-    report("window", W);
+  for (int b = 0; b <= W; b++) {
+    for (int e = 0; e <= W; e++) {
+      for (int i = 0; i < W; i++) expected[i] = i >= b && i < e ? p[i] : T(0);
+      if (wrong_lanes<T>(V::load_part(p, b, e), expected) != 0) report("load_part", b * 100 + e);
+    }
+    p[W - 1] = T(NAN);
+    for (int i = 0; i < W; i++) expected[i] = i < b ? p[i] : T(0);
+    if (wrong_lanes<T>(V::load(p).first(b), expected) != 0) report("first", b);
+    p[W - 1] = T(W);
+  }
+  check_windows<T, 0>(p, report);
   uint8_t bytes[W];
   for (int n = 0; n <= W; n++) {
     T codes[W];

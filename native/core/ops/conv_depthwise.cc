@@ -2,7 +2,8 @@
 // output channels. Arithmetic is a few multiply-adds per element here, so what counts is to read
 // and write memory once, and not to pack, transpose or scatter anything.
 //
-// A plane (or a band of its lines) is copied into a strip with zeros around (ops/plane_strip.h),
+// 3 x 3 and 5 x 5 kernels read planes as they are (kernels/depthwise_plane.inl). For all others a
+// plane (or a band of its lines) is copied into a strip with zeros around (ops/plane_strip.h),
 // where it stays in L1; rows of results are sums of its shifted rows (kernels/depthwise.inl). The
 // input gradient does all parity classes (core/tap_sum.h) of the plane from the same strip and
 // interleaves two of them in registers. Terms are added in the order of all other algorithms.
@@ -18,8 +19,8 @@ namespace {
 // Grid lines [line, line + count) of one plane of results at position y0; y points to the plane,
 // `strip` to what the first of them reads.
 template <class T>
-void sum_lines(const DepthwiseTaps<T>& t, const DepthwiseStrip& whole, int64_t y0, int64_t line,
-               int64_t count, const T* strip, const T* w, const T* bias, T* y, T* apart) {
+void sum_lines(const DepthwiseTaps<T>& t, int64_t y0, int64_t line, int64_t count, const T* strip,
+               const T* w, const T* bias, T* y, T* apart) {
   const DepthwiseSum& d = t.d;
   const int64_t end = std::min(d.result[1], (line + count) * d.every[1]);
   const int64_t width = d.result[2];
@@ -32,15 +33,7 @@ void sum_lines(const DepthwiseTaps<T>& t, const DepthwiseStrip& whole, int64_t y
     const int64_t index = t.class_at(y0 % d.every[0], p1);
     const int64_t* first = t.first + index;
     const int64_t* offset = t.offset + first[0];
-    if (whole.kernel > 0 && whole.mirrored) {
-      DepthwiseStrip upwards = whole;
-      upwards.line = -pitch;
-      kernels<T>().depthwise_lines(upwards, rows, width,
-                                   strip + (rows - 1 + whole.kernel - 1) * pitch, w, bias,
-                                   to + (rows - 1) * y_row, -y_row);
-    } else if (whole.kernel > 0) {
-      kernels<T>().depthwise_lines(whole, rows, width, strip, w, bias, to, y_row);
-    } else if (d.every[2] == 1 || d.phases[2] == 1) {
+    if (d.every[2] == 1 || d.phases[2] == 1) {
       kernels<T>().tap_rows(rows, width, first[1] - first[0], offset, w + first[0], strip, pitch,
                             bias, to, y_row);
     } else if (d.every[2] == 2) {
@@ -61,11 +54,10 @@ void sum_lines(const DepthwiseTaps<T>& t, const DepthwiseStrip& whole, int64_t y
 }
 
 template <class T>
-void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T* bias, T* y) {
+void sum_strips(const ConvShape& s, bool backward, const T* x, const T* w, const T* bias, T* y) {
   Scratch scratch;
   const DepthwiseSum d(s, backward, scratch);
   const DepthwiseTaps<T> t(s, d, scratch);
-  const DepthwiseStrip whole = whole_kernel(t);
   const int64_t bands = t.bands();
   const int64_t work = d.result_plane() * s.channels_out() * t.kernel_size / bands;
   const int64_t taps = t.count();  // some may meet nothing
@@ -95,7 +87,7 @@ void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T*
         for (int64_t l = 0; l < lines; l += step) {
           next_x.request();
           next_y.request();
-          sum_lines(t, whole, y0, line + l, std::min(step, lines - l), strip + l * t.strip.pitch(),
+          sum_lines(t, y0, line + l, std::min(step, lines - l), strip + l * t.strip.pitch(),
                     weights, b, to, apart);
         }
       }
@@ -111,6 +103,46 @@ void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T*
                  std::fill_n(strip, t.strip_size() + t.strip.slack(), T{0});
                  for (int64_t item = begin; item < end; ++item) make(item, strip, weights, apart);
                });
+}
+
+template <class T>
+void sum_planes(const ConvShape& s, const DepthwisePlane& p, bool spread, const T* x, const T* w,
+                const T* bias, T* y) {
+  const int64_t step = spread ? 2 : 1;  // rows of y that are made together
+  const int64_t rows = (p.rows + step - 1) / step;
+  const int64_t band = depthwise_plane_band(p, step);
+  const int64_t bands = (rows + band - 1) / band;
+  const int64_t channels = spread || p.mirrored ? 1 : s.channels_out();
+  const int64_t taps = p.kernel * p.kernel;
+  const int64_t work = channels * p.rows * p.columns * taps / bands;
+  Scratch scratch;
+  T* zeros = scratch.get<T>(p.width);
+  std::fill_n(zeros, p.width, T{0});
+  parallel_for(s.n * s.groups * bands, conv_grain(work), [&](int64_t begin, int64_t end) {
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t plane = item / bands;  // image and group
+      const int64_t first = item % bands * band;
+      const int64_t last = std::min(rows, first + band);
+      const T* from = x + plane * p.height * p.width;
+      for (int64_t i = 0; i < channels; ++i) {
+        const int64_t channel = plane % s.groups * channels + i;
+        const T* b = bias == nullptr ? nullptr : bias + channel;
+        T* to = y + (plane * channels + i) * p.rows * p.columns;
+        const auto make = spread ? kernels<T>().depthwise_spread : kernels<T>().depthwise_plane;
+        make(p, first, last, from, zeros, w + channel * taps, b, to);
+      }
+    }
+  });
+}
+
+template <class T>
+void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T* bias, T* y) {
+  DepthwisePlane plane;
+  if (depthwise_plane_applies<T>(s, backward, &plane)) {
+    sum_planes(s, plane, backward && plane.stride == 2, x, w, bias, y);
+  } else {
+    sum_strips(s, backward, x, w, bias, y);
+  }
 }
 
 }  // namespace
