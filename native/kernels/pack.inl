@@ -64,6 +64,9 @@ void pack_panel_transposed(int64_t k, int64_t width, const T* src, int64_t ld, T
                            int64_t panel_width) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
+  // More streams than the CPU follows by itself. The weight gradient of 7x7 3->64 @224 batch 8
+  // takes 11.1 ms so, 11.8 without.
+  constexpr int64_t kAhead = 4 * 64 / sizeof(T);
   const T* end = panel + k * panel_width;
   const bool single = panel_width <= kW;
   for (int64_t i = 0; i < panel_width; i += kW) {
@@ -72,6 +75,7 @@ void pack_panel_transposed(int64_t k, int64_t width, const T* src, int64_t ld, T
     for (int64_t p = 0; p < k; p += kW) {
       const int64_t cols = k - p < kW ? k - p : kW;
       V block[kW];
+      for (int64_t q = 0; q < rows; q++) LAMINAE_PREFETCH(src + (i + q) * ld + p + kAhead);
       load_transposed(rows, cols, rows > 0 ? src + i * ld + p : src, ld, block);
       T* to = panel + p * panel_width + i;
       LAMINAE_UNROLL for (int q = 0; q < kW; q++) {

@@ -306,6 +306,11 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {2, 1, 40, 33, {1, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, two groups, in all three dimensions
         {2, 2, 22, 30, {2, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        // pointwise with more channels out than in, and with many weights
+        {3, 1, 32, 64, {1, 9, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {2, 2, 32, 96, {2, 5, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {2, 1, 256, 512, {1, 2, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {2, 1, 512, 256, {1, 2, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, stride 2
         {2, 1, 5, 7, {1, 9, 7}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
         // strided gradients: many images in several blocks, three and more phases, empty classes
@@ -441,17 +446,22 @@ TEST_CASE("convolution: infinity in x reaches only the weights that meet it") {
 
 TEST_CASE("convolution: gradients of the bias or the weight alone") {
   Random random(9);
-  const conv_desc d =
-      descriptor({3, 2, 4, 6, {1, 7, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}});
-  Tensors<float> t(d, Touch::end);
-  t.fill_integers(random);
-  const std::vector<float> both = result(kBackwardWeight, d, 0, t);
-  poison(t.dw);
-  poison(t.db);
-  run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), Buffer{}, buffer(t.db)});
-  CHECK(std::equal(t.db.data(), t.db.data() + t.db.size(), both.begin() + t.dw.size()));
-  run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), buffer(t.dw), Buffer{}});
-  CHECK(std::equal(t.dw.data(), t.dw.data() + t.dw.size(), both.begin()));
+  const Case cases[] = {
+      {3, 2, 4, 6, {1, 7, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},
+      {3, 2, 32, 96, {1, 7, 6}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+  };
+  for (const Case& c : cases) {
+    const conv_desc d = descriptor(c);
+    Tensors<float> t(d, Touch::end);
+    t.fill_integers(random);
+    const std::vector<float> both = result(kBackwardWeight, d, 0, t);
+    poison(t.dw);
+    poison(t.db);
+    run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), Buffer{}, buffer(t.db)});
+    CHECK(std::equal(t.db.data(), t.db.data() + t.db.size(), both.begin() + t.dw.size()));
+    run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), buffer(t.dw), Buffer{}});
+    CHECK(std::equal(t.dw.data(), t.dw.data() + t.dw.size(), both.begin()));
+  }
 }
 
 TEST_CASE("convolution: an empty batch has zero gradients") {
