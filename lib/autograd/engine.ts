@@ -341,7 +341,7 @@ class Pass {
       return;
     }
     const from = frame.made.length;
-    const gradients = node.apply(grad, wanted);
+    const gradients = node.apply(grad, wanted, pending.isSole(grad));
     for (const g of gradients) if (g !== null) pending.hold(g);
     for (let i = 0; i < node.edges.length; i++) {
       const edge = node.edges[i];

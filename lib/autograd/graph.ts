@@ -7,8 +7,15 @@ import { formatShape } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { isGradEnabled } from './grad-mode';
 
-/** Gradients for the inputs, in order; null where there is none. `wanted[i]` tells if input i needs one. */
-export type Backward = (grad: Tensor, wanted: readonly boolean[]) => readonly (Tensor | null)[];
+/**
+ * Gradients for the inputs, in order; null where there is none. `wanted[i]` tells if input i needs one, `spare` that
+ * nobody else reads `grad`, which is contiguous then: it may be overwritten and returned.
+ */
+export type Backward = (
+  grad: Tensor,
+  wanted: readonly boolean[],
+  spare: boolean,
+) => readonly (Tensor | null)[];
 
 /** Called with a gradient; what it returns, if anything, takes its place. */
 export type GradientHook = ((grad: Tensor) => Tensor | null | undefined) | ((grad: Tensor) => void);
@@ -38,7 +45,7 @@ export class Node {
   }
 
   /** Gradients of the `wanted` inputs for `grad`, after checking that the saved tensors are as they were. */
-  apply(grad: Tensor, wanted: readonly boolean[]): readonly (Tensor | null)[] {
+  apply(grad: Tensor, wanted: readonly boolean[], spare: boolean): readonly (Tensor | null)[] {
     if (this.backward === null) {
       throw new GraphError('ERR_GRAPH_FREED', {
         op: 'backward',
@@ -59,7 +66,7 @@ export class Node {
         });
       }
     }
-    return this.backward(grad, wanted);
+    return this.backward(grad, wanted, spare);
   }
 
   /** Lets go of everything the node kept for backward. */

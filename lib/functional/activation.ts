@@ -25,9 +25,10 @@ function activation(op: string, fn: ActivationFn, input: Tensor, a = 0, b = 0, c
     op,
     y,
     [input],
-    (grad) => {
-      const dx = Tensor.empty(x.shape, x.dtype);
-      run('activationBackward', fields, { x, dy: contiguousElements(grad), dx });
+    (grad, _wanted, spare) => {
+      const dy = contiguousElements(grad);
+      const dx = spare ? dy : Tensor.empty(x.shape, x.dtype);
+      run('activationBackward', fields, { x, dy, dx });
       return [dx];
     },
     { saved: [x] },

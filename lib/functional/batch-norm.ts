@@ -106,9 +106,10 @@ export function normalizeChannels(input: Tensor, call: NormCall): Tensor {
     op,
     y,
     [input, weight, bias],
-    (grad, wanted) => {
+    (grad, wanted, spare) => {
       const dy = contiguousElements(grad);
-      const dx = wanted[0] ? Tensor.empty(input.shape, dy.dtype) : null;
+      const ownDx = (): Tensor => (spare ? dy : Tensor.empty(input.shape, dy.dtype));
+      const dx = wanted[0] ? ownDx() : null;
       const dweight = wanted[1] ? Tensor.empty([c], dy.dtype) : null;
       const dbias = wanted[2] ? Tensor.empty([c], dy.dtype) : null;
       run(

@@ -36,9 +36,9 @@ export function unary(fn: UnaryFn, input: Tensor): Tensor {
     fn,
     y,
     [input],
-    (grad) => {
+    (grad, _wanted, spare) => {
       const dy = contiguousElements(grad);
-      const dx = Tensor.empty(dy.shape, dy.dtype);
+      const dx = spare ? dy : Tensor.empty(dy.shape, dy.dtype);
       run('unaryBackward', { fn: code, n: dy.numel }, { saved: kept, dy, dx });
       return [dx];
     },

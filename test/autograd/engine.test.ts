@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import {
   enableGrad,
+  F,
+  grad,
   GraphError,
   isGradEnabled,
   noGrad,
@@ -93,6 +95,33 @@ describe('backward', () => {
     x.mul(3).sum().backward();
     expect(first?.at(4999).item()).toBe(2);
     expect(x.grad?.at(4999).item()).toBe(3);
+  });
+
+  test('a gradient that somebody else reads is not overwritten', () => {
+    const x = leaf([0]);
+    const z = x.mul(4); // four functions share the gradient of their sum
+    const [a, b, c] = [F.sigmoid(z), F.hardsigmoid(z), F.relu(z.add(1))];
+    const seed = tensor([3]);
+    const sum = a.add(b).add(c).add(z);
+    sum.retainGrad();
+    sum.backward(seed);
+    expect(seed.toArray()).toEqual([3]);
+    expect(sum.grad?.toArray()).toEqual([3]);
+    expect(x.grad?.item()).toBeCloseTo(3 * 4 * (1 / 4 + 1 / 6 + 1 + 1), 5);
+  });
+
+  test('intermediate gradients that are asked for or kept survive what comes after them', () => {
+    const x = leaf([-1, 2]);
+    const y = x.mul(3);
+    const z = F.relu(y);
+    z.retainGrad();
+    const seen: unknown[] = [];
+    y.registerHook((g) => void seen.push(g));
+    z.mul(5).sum().backward(undefined, { retainGraph: true });
+    expect(z.grad?.toArray()).toEqual([5, 5]);
+    expect((seen[0] as Tensor).toArray()).toEqual([0, 5]);
+    const [gz, gy, gx] = grad(z.mul(7).sum(), [z, y, x]);
+    expect([gz, gy, gx].map((g) => g?.toArray())).toEqual([[7, 7], [0, 7], [0, 21]]); // prettier-ignore
   });
 
   test('long chains do not overflow the stack', () => {
