@@ -1,9 +1,10 @@
 // C = op(A) op(B) (+ C) (+ bias): the driver around the packed register tile of kernels/gemm.inl.
 //
 // A is packed once into panels [k][mr], B panel by panel [k][nr]; every tile runs over the whole of
-// k in registers, so an element of C is one chain of multiply-adds in k order whatever the number
-// of threads. Rows are cut into balanced tiles (64 rows = 13+13+13+13+12, not 14+14+14+14+8),
-// columns into panels of nr.
+// k in registers, so an element of C is one chain of multiply-adds in k order. A single row, and
+// few rows with a deep B, add up several such chains instead. Either way nothing depends on the
+// number of threads. Rows are cut into balanced tiles (64 rows = 13+13+13+13+12, not
+// 14+14+14+14+8), columns into panels of nr.
 #pragma once
 #include <cstdint>
 
