@@ -125,7 +125,9 @@ void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T
 
 // conv_pixels.cc
 template <class T>
-TapSumAlgorithm<T> tap_sum_pixels();
+TapSumAlgorithm<T> tap_sum_few_terms();
+template <class T>
+TapSumAlgorithm<T> tap_sum_few_rows();
 
 // conv_reference.cc
 template <class T>

@@ -11,6 +11,7 @@
 #include "kernels/binary.inl"
 #include "kernels/conv_channels.inl"
 #include "kernels/conv_lanes.inl"
+#include "kernels/conv_pixels.inl"
 #include "kernels/conv_weight.inl"
 #include "kernels/depthwise.inl"
 #include "kernels/depthwise_plane.inl"

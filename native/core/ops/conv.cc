@@ -264,25 +264,31 @@ const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count) {
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
   static const TapSumAlgorithm<T> kList[] = {
-      // 3x3 at stride 1 from 16 channels on. 64->64 @56 takes 3.2 ms at batch 8
-      // against 11.7 with gemm, 128->128 @28 2.5 against 10.7, 256->256 @14 3.3 against 10.0,
-      // 512->512
-      // @7 3.6 against 10.3, with weights packed before.
+      // 3x3 and 5x5 at stride 1 from 16 channels on. 64->64 @56 takes 3.2 ms at batch 8
+      // against 11.7
+      // with gemm, 128->128 @28 2.5 against 10.7, 256->256 @14 3.3 against 10.0, 512->512 @7 3.6
+      // against 10.3, with weights packed before; 5x5 96->256 @10 batch 16 4.1 against 9.1 with
+      // channels in lanes.
       tap_sum_winograd<T>(),
+      // Pixels in lanes, up to 256 terms: storing is a large part of the work, and they are stored
+      // as they are. 7x7 3->64 @224 at stride 2 batch 8 takes 10.1 ms against 11.2 with channels in
+      // lanes, 3x3 3->64 @112 2.1 against 3.8; batch 64, 3x3 3->64 @32 1.8 against 3.2 with images
+      // in lanes.
+      tap_sum_few_terms<T>(),
       // From vec_width images on, while what a line reads fits into L2. 5x5 1->6 @28 takes 0.32 ms
       // against 0.9 with gemm, 6->16 @12 0.41 against 1.15, its input gradient 0.52 against 5.0. At
       // batch 64, 3x3 64->64 @7 1.2 against 2.8, 32->32 @14 1.4 against 3.9, 128->128 @4 1.4
       // against 3.1: taps outside small maps are left out. A 1x1 256->256 @4 loses, 1.35 against
       // 0.78.
       tap_sum_lanes<T>(),
-      // Up to 8 rows at stride 1. Batch 8: 5x5 16->6 @64 takes 0.75 ms against 2.35 with gemm, 3x3
-      // 32->8 @56 0.75 against 1.7, 64->3 @112 7 against 47, a class of the input gradient of 7x7
-      // 3->64 @224 at stride 2 7 against 39.
-      tap_sum_pixels<T>(),
+      // The same for up to 8 rows. Batch 8: 5x5 16->6 @64 takes 0.75 ms against 2.35 with gemm, 3x3
+      // 32->8 @56 0.8 against 1.7, 64->3 @112 4.3 against 47, the input gradient of 7x7 3->64 @224
+      // at stride 2 21 against 129.
+      tap_sum_few_rows<T>(),
       // Everything with taps or a stride whose output channels fill the lanes: 73-95 % of the peak
       // for 64 and more channels. 3x3 64->64 @56 batch 8 takes 9.9 ms against 14.2 with gemm,
-      // 64->128 at stride 2 5.5 against 6.3 and its input gradient 6.1 against 7.6, the stem 7x7
-      // 3->64 @224 11.7 against 14.8, 512->512 @7 batch 1 1.14 against 1.7.
+      // 64->128 at stride 2 4.7 against 6.3 and its input gradient 6.1 against 7.6, 512->512
+      // @7 batch 1 1.14 against 1.7.
       tap_sum_channels<T>(),
       // Everything else: 1x1 with 75-85 % of the peak. Few output channels share a packed panel
       // badly.
@@ -296,8 +302,9 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
   static const WeightGradientAlgorithm<T> kList[] = {
-      // 3x3 at stride 1 from 16 channels on: 64->64 @56 takes 3.7 ms at batch 8
-      // against 11.4 with taps, 512->512 @7 4.7 against 15.4.
+      // 3x3 and 5x5 at stride 1 from 16 channels on: 64->64 @56 takes 3.7 ms at batch 8
+      // against 11.4
+      // with taps, 512->512 @7 4.7 against 15.4; 5x5 96->256 @10 batch 16 4.7 against 10.7.
       weight_gradient_winograd<T>(),
       // One input channel per group: 0.6 ms for batch 8, 3x3 of 144 channels @56.
       {"depthwise", weight_gradient_depthwise_applies<T>, weight_gradient_depthwise<T>},
