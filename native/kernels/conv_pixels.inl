@@ -1,12 +1,15 @@
 // Convolution with neighbouring pixels of a line in lanes: a tile of rows and vectors is summed in
 // registers from a strip that has zeros around x (core/ops/conv_strip.h), and stored as it is.
 
-// Accumulators of a tile, at most, and its rows; one operand and the vectors of x fit as well.
-template <class T>
-constexpr int kPixelsAccumulators = kVectorRegisters<T> > 16 ? 24 : 12;
+// Largest tile: rows, and with so many rows vectors. Accumulators, the vectors of x and one operand
+// are in registers.
 template <class T>
 constexpr int kPixelsRows = kVectorRegisters<T> > 16 ? 8 : 6;
-constexpr int kPixelsVectors = 8;  // of a tile, at most
+constexpr int kPixelsVectors = 8;
+template <class T, int R>
+constexpr int kPixelsMost = (kVectorRegisters<T> - 1) / (R + 1) < kPixelsVectors
+                                ? (kVectorRegisters<T> - 1) / (R + 1)
+                                : kPixelsVectors;
 
 template <class T, int R, int NV>
 LAMINAE_NOINLINE void conv_pixels_fixed(int64_t tail, const ChannelsWindow& s, const T* x,
@@ -53,9 +56,8 @@ LAMINAE_INLINE void conv_pixels_dispatch(int64_t rows, int64_t vectors, int64_t 
                                          int64_t w_step, const T* bias, T* y, int64_t y_row) {
   if (rows < R) {
     if constexpr (R > 1) {
-      constexpr int kMost = kPixelsAccumulators<T> / (R - 1);
-      conv_pixels_dispatch<T, R - 1, (kMost < kPixelsVectors ? kMost : kPixelsVectors)>(
-          rows, vectors, tail, s, x, w, w_step, bias, y, y_row);
+      conv_pixels_dispatch<T, R - 1, kPixelsMost<T, R - 1>>(rows, vectors, tail, s, x, w, w_step,
+                                                            bias, y, y_row);
     }
   } else if (vectors < NV) {
     if constexpr (NV > 1) {
@@ -68,15 +70,15 @@ LAMINAE_INLINE void conv_pixels_dispatch(int64_t rows, int64_t vectors, int64_t 
 
 // y[j * y_row + i] = bias[j] + sum over channels c and taps t of
 //   w[(c * taps + t) * w_step + j] x[c * x_channel + offsets[t] + i]
-// for j < rows <= conv_pixels_rows, i < pixels: at most conv_pixels_vectors vectors, and with rows
-// at most conv_pixels_accumulators of them in all. Whole vectors of x are read. Terms are added in
-// the order of w, the bias last.
+// for j < rows <= conv_pixels_rows, i < pixels: vectors up to conv_pixels_vectors and up to
+// conv_pixels_registers / (rows + 1). Whole vectors of x are read. Terms are added in the order of
+// w, the bias last.
 template <class T>
 void conv_pixels(int64_t rows, int64_t pixels, const ChannelsWindow& s, const T* x, const T* w,
                  int64_t w_step, const T* bias, T* y, int64_t y_row) {
   constexpr int64_t kW = Vec<T>::kWidth;
   constexpr int kRows = kPixelsRows<T>;
   const int64_t vectors = (pixels + kW - 1) / kW;
-  conv_pixels_dispatch<T, kRows, kPixelsAccumulators<T> / kRows>(
-      rows, vectors, pixels - (vectors - 1) * kW, s, x, w, w_step, bias, y, y_row);
+  conv_pixels_dispatch<T, kRows, kPixelsMost<T, kRows>>(rows, vectors, pixels - (vectors - 1) * kW,
+                                                        s, x, w, w_step, bias, y, y_row);
 }

@@ -58,7 +58,8 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t tile = tile_of<T>(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t most =
-      std::min<int64_t>(kernel.conv_pixels_vectors, kernel.conv_pixels_accumulators / tile) * width;
+      std::min<int64_t>(kernel.conv_pixels_vectors, kernel.conv_pixels_registers / (tile + 1)) *
+      width;
   Scratch scratch;
   const StripPlan p = strip_plan(s, most, width, scratch);
   const ChannelsWindow window{s.channels, p.x_channel, s.tap_count(), p.offsets, 0};
