@@ -48,7 +48,8 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
-// The terms of an output of conv_channels: channels, x_channel apart in x, times taps.
+// The terms of an output of conv_channels and conv_pixels: channels, x_channel apart in x, times
+// taps.
 struct ChannelsWindow {
   int64_t channels, x_channel;
   int64_t taps;
