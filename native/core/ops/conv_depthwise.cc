@@ -93,16 +93,14 @@ void sum_strips(const ConvShape& s, bool backward, const T* x, const T* w, const
       }
     }
   };
-  parallel_for(s.n * s.groups * bands,
-               std::max<int64_t>(1, kConvGrain / std::max<int64_t>(1, work)),
-               [&](int64_t begin, int64_t end) {
-                 Scratch own;
-                 T* strip = own.get<T>(t.strip_size() + t.strip.slack());
-                 T* weights = own.get<T>(taps);
-                 T* apart = own.get<T>(d.every[2] > 2 ? step * d.grid(2) : 0);
-                 std::fill_n(strip, t.strip_size() + t.strip.slack(), T{0});
-                 for (int64_t item = begin; item < end; ++item) make(item, strip, weights, apart);
-               });
+  parallel_for(s.n * s.groups * bands, conv_grain(work), [&](int64_t begin, int64_t end) {
+    Scratch own;
+    T* strip = own.get<T>(t.strip_size() + t.strip.slack());
+    T* weights = own.get<T>(taps);
+    T* apart = own.get<T>(d.every[2] > 2 ? step * d.grid(2) : 0);
+    std::fill_n(strip, t.strip_size() + t.strip.slack(), T{0});
+    for (int64_t item = begin; item < end; ++item) make(item, strip, weights, apart);
+  });
 }
 
 template <class T>

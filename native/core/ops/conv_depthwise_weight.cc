@@ -62,7 +62,7 @@ void add_strips(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   const DepthwiseTaps<T> t(s, d, scratch);
   const int64_t taps = t.kernel_size;
   const int64_t work = s.n * d.result_plane() * d.rows * taps;
-  parallel_for(s.groups, std::max<int64_t>(1, kConvGrain / work), [&](int64_t begin, int64_t end) {
+  parallel_for(s.groups, conv_grain(work), [&](int64_t begin, int64_t end) {
     Scratch own;
     T* strip = own.get<T>(t.strip_size() + t.strip.slack());
     T* lanes = own.get<T>(taps * kernels<T>().vec_width);

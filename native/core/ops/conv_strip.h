@@ -15,6 +15,7 @@
 
 #include "core/conv.h"
 #include "core/gemm.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
@@ -26,8 +27,6 @@ constexpr int64_t kStageElements = 1 << 20;  // strips made at a time: 4 MiB
 
 constexpr int64_t kMinBlocks = 8;        // of all images, if they have lines enough
 constexpr int64_t kCopyAhead = 1 << 11;  // elements that the copy asks for in advance: 8 KiB
-
-inline int64_t floor_div(int64_t a, int64_t b) { return (a - (a % b + b) % b) / b; }
 
 // One dimension of a strip: for a block of up to `grid` outputs from g on, element (phase f, l)
 // holds position (g + low + l) stride + phase[f] of x.

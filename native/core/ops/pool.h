@@ -8,12 +8,11 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/integer.h"
 #include "core/op.h"
 #include "core/scratch.h"
 
 namespace laminae {
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a >= 0, b > 0
 
 struct PoolDim {
   int64_t in, out, kernel, stride, padding, dilation;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/scratch.h"
 
@@ -14,8 +15,6 @@ constexpr int64_t kReach = 6;  // pixels that a tile reads in each direction
 
 // Outputs of a tile in each direction, for a kernel of taps x taps, 3 or 5.
 inline int64_t tile_size(int64_t taps) { return kReach - taps + 1; }
-
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Operations that transforming the weights of one pair of channels costs, in the time of
 // multiply-adds: while the 36 frequencies of all pairs fit into the last cache, and beyond.

@@ -1,0 +1,10 @@
+// Division of integers with rounding up or down.
+#pragma once
+#include <cstdint>
+
+namespace laminae {
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a >= 0, b > 0
+inline int64_t floor_div(int64_t a, int64_t b) { return (a - (a % b + b) % b) / b; }  // b > 0
+
+}  // namespace laminae
