@@ -9,7 +9,6 @@ import { loadSafetensors } from '../../lib';
 import { temporaryDirectory } from '../support/temporary-directory';
 
 const root = path.join(__dirname, '../..');
-const tsx = path.join(root, 'node_modules/tsx/dist/cli.mjs');
 
 interface Outcome {
   readonly status: number | null;
@@ -19,7 +18,9 @@ interface Outcome {
 /** Runs the demo; interrupts it once as soon as it prints `interruptAt`. */
 function demo(args: readonly string[], interruptAt?: string): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [tsx, 'examples/demo/main.ts', ...args], { cwd: root });
+    const child = spawn(process.execPath, ['--import', 'tsx', 'examples/demo/main.ts', ...args], {
+      cwd: root,
+    });
     let text = '';
     let interrupted = false;
     const read = (part: string): void => {
