@@ -23,5 +23,6 @@
 #include "kernels/softmax.inl"
 #include "kernels/unary.inl"
 #include "kernels/winograd.inl"
+#include "kernels/winograd_strided.inl"
 
 #include "kernels/table.inl"

@@ -349,7 +349,7 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
       for (int i = 0; i <= algorithm_count<float>(pass); ++i) {
         if (i == reference_number<float>(pass)) continue;
         // Not exact: conv_winograd_test.cc.
-        const bool winograd = i > 0 && algorithm_name(pass, i) == "winograd";
+        const bool winograd = i > 0 && algorithm_name(pass, i).rfind("winograd", 0) == 0;
         if (!winograd) CHECK(runs[pass][i] >= 9);
       }
     }

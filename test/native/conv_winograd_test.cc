@@ -22,6 +22,7 @@ struct Case {
   int64_t n, groups, c_in, c_out, height, width, pad_y, pad_x;
   int64_t below;  // rows of zeros behind, beyond pad_y
   int64_t taps = 3;
+  int64_t stride = 1;
 };
 
 conv_desc descriptor(const Case& c) {
@@ -36,8 +37,9 @@ conv_desc descriptor(const Case& c) {
     d.in[i] = in[i];
     d.padding[i] = padding[i];
     d.kernel[i] = i == 0 ? 1 : c.taps;
-    d.stride[i] = d.dilation[i] = 1;
-    d.out[i] = in[i] + 2 * padding[i] - d.kernel[i] + 1 + (i == 1 ? c.below : 0);
+    d.dilation[i] = 1;
+    d.stride[i] = i == 0 ? 1 : c.stride;
+    d.out[i] = (in[i] + 2 * padding[i] - d.kernel[i] + (i == 1 ? c.below : 0)) / d.stride[i] + 1;
   }
   return d;
 }
@@ -45,7 +47,8 @@ conv_desc descriptor(const Case& c) {
 // With as many images as it takes for Winograd to be worth while.
 Case with_work(Case c) {
   const conv_desc d = descriptor(c);
-  const int64_t pixels = std::min(d.out[1] * d.out[2], d.in[1] * d.in[2]);
+  const int64_t pixels =
+      std::min(d.out[1] * d.out[2], d.in[1] * d.in[2] / (d.stride[1] * d.stride[2]));
   const int64_t image = c.taps * c.taps * pixels * d.c_out * (d.c_in / d.groups);
   while (c.n * image < 16 << 20) ++c.n;
   return c;
@@ -271,4 +274,54 @@ TEST_CASE("winograd: a NaN spreads over the tiles that read it and no further") 
     const int64_t col = i % 16;
     CHECK(std::isnan(y[static_cast<size_t>(i)]) == (row / 4 == 1 && col / 4 == 2));
   }
+}
+
+namespace {
+
+const Case kStridedCases[] = {
+    {2, 1, 32, 32, 56, 56, 1, 1, 0, 3, 2},  // whole vectors of channels, tiles of 4
+    {1, 1, 33, 50, 45, 34, 0, 0, 0, 3, 2},  // tails, no padding, an odd and an even size
+    {3, 1, 40, 37, 28, 31, 1, 1, 0, 3, 2},  // tiles of 3
+    {9, 1, 64, 48, 5, 6, 1, 1, 0, 3, 2},    // one tile an image
+    {9, 1, 64, 48, 6, 5, 1, 1, 0, 3, 2},    {2, 1, 35, 40, 21, 30, 2, 2, 0, 3, 2},  // more padding
+    {2, 1, 35, 40, 22, 31, 2, 2, 3, 3, 2},   // and zeros below
+    {2, 2, 64, 66, 32, 24, 1, 0, 0, 3, 2},   // groups
+    {1, 1, 16, 128, 90, 12, 1, 1, 3, 3, 2},  // tall, zeros below
+    {1, 1, 128, 17, 12, 91, 3, 4, 0, 3, 2},  // wide
+    {2, 1, 300, 24, 23, 24, 1, 1, 0, 3, 2},  // many channels
+    {8, 1, 512, 64, 16, 16, 1, 1, 0, 3, 2},
+};
+
+}  // namespace
+
+TEST_CASE("winograd strided: within 3e-5 of the reference, the same bits for any threads") {
+  const std::string active = active_isa().name;
+  const int winograd = place_of("winograd strided");
+  Random random(15);
+  for (const Case& few : kStridedCases) {
+    const Case c = with_work(few);
+    Convolution conv(c, Pass::forward, random);
+    const std::vector<float> expected = conv.run(place_of("reference"), false);
+    for (const IsaInfo* isa : available_isas()) {
+      REQUIRE(set_active_isa(isa->name));
+      INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+           " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x);
+      set_num_threads(1);
+      const std::vector<float> got = conv.run(winograd, false);
+      CHECK(relative_error(got, expected) <= 3e-5);
+      CHECK(conv.run(0, false) == got);  // it is the choice
+      CHECK_THROWS_AS(conv.run(winograd, true), OpError);
+      for (int threads : {2, 3}) {
+        set_num_threads(threads);
+        CHECK(conv.run(winograd, false) == got);
+      }
+      GuardedBuffer<float> packed(conv.packed_size(winograd));
+      packed.fill(NAN);
+      const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
+      CHECK(conv.run(winograd, false, kept) == got);
+      CHECK(conv.run(winograd, false, kept, true) == got);
+    }
+  }
+  set_num_threads(1);
+  REQUIRE(set_active_isa(active));
 }

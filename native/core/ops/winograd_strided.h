@@ -1,0 +1,170 @@
+// What the passes of a 3x3 convolution at stride 2 by Winograd's F(4x4, 2x2) and F(3x3, 2x2) share:
+// where the places of a tile are (kernels/winograd_strided.inl).
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "core/conv.h"
+#include "core/integer.h"
+#include "core/kernels.h"
+#include "core/ops/winograd.h"
+#include "core/parallel.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+constexpr int64_t kStridedTile = 4;  // the largest, outputs in each direction
+constexpr int64_t kStridedPlaces = (2 * kStridedTile + 1) * (2 * kStridedTile + 1);
+
+// The (2 tile + 1)^2 places of a tile, ordered by the frequency they add to: (tile + 1)^2 of them.
+struct StridedPlaces {
+  int64_t tile;
+
+  int64_t points() const { return tile + 1; }
+  int64_t reach() const { return 2 * tile + 1; }  // pixels in each direction
+  int64_t frequencies() const { return points() * points(); }
+  int64_t count() const { return reach() * reach(); }
+
+  // Places of frequency f: of the even pixels and, but for infinity, the odd ones in each
+  // direction.
+  int64_t first(int64_t f) const {
+    return f / points() * 2 * reach() + f % points() * (f / points() < tile ? 4 : 2);
+  }
+  int64_t terms(int64_t f) const {
+    return (f / points() < tile ? 2 : 1) * (f % points() < tile ? 2 : 1);
+  }
+
+  // Distance of a frequency from the first in elements, with `size` for a place. A cache line more
+  // each: frequencies at a distance of whole pages would share L1 sets.
+  int64_t offset(int64_t f, int64_t size) const { return first(f) * size + f * 16; }
+  int64_t elements(int64_t size) const { return count() * size + frequencies() * 16; }
+
+  // The same for all places, by row and column.
+  void offsets(int64_t size, int64_t (&at)[kStridedPlaces]) const {
+    for (int64_t r = 0; r < reach(); ++r) {
+      for (int64_t c = 0; c < reach(); ++c) {
+        const int64_t column = c % points();
+        const int64_t term = r / points() * (column < tile ? 2 : 1) + c / points();
+        at[r * reach() + c] = offset(r % points() * points() + column, size) + term * size;
+      }
+    }
+  }
+};
+
+// What the weights of one pair of channels cost for every place, in the time of multiply-adds: they
+// are transformed in every training step, and beyond the last cache each pass waits for them.
+// Measured: 0.03 ms for 64x128 and tiles of 4, 0.7 + 1 ms for 256x512 and tiles of 3.
+constexpr int64_t kStridedWeightCost = 8;
+constexpr int64_t kStridedFarWeightCost = 32;
+// Multiply-adds below which the exact sum is quick enough: 0.13 ms.
+constexpr int64_t kStridedLeastWork = 16 << 20;
+
+// The tile for n images of height x width outputs with `pairs` of channels in all, or 0 if none
+// saves enough. Per product the direct sum is 1.2 times as fast.
+inline int64_t strided_tile(int64_t n, int64_t height, int64_t width, int64_t pairs) {
+  const int64_t direct = 9 * n * height * width;
+  if (direct * pairs < kStridedLeastWork) return 0;
+  int64_t best = 0;
+  int64_t least = direct - direct / 6;
+  for (const int64_t tile : {int64_t{4}, int64_t{3}}) {
+    const int64_t places = StridedPlaces{tile}.count();
+    const bool near = pairs * places <= (16 << 20) / static_cast<int64_t>(sizeof(float));
+    const int64_t cost = places * (n * ceil_div(height, tile) * ceil_div(width, tile) +
+                                   (near ? kStridedWeightCost : kStridedFarWeightCost));
+    if (cost >= least) continue;
+    least = cost;
+    best = tile;
+  }
+  return best;
+}
+
+// The weights of all groups, [groups][panels of gemm_nr rows][places][channels][gemm_nr] with the
+// channels filled up to whole vectors. Mirrored: taps in the opposite order.
+template <class T>
+void strided_weights(const TapSum& s, const StridedPlaces& places, bool mirrored, const T* w,
+                     T* packed) {
+  const int64_t width = kernels<T>().vec_width;
+  const int64_t nr = kernels<T>().gemm_nr;
+  const int64_t panels = ceil_div(s.rows, nr);
+  const int64_t place_size = ceil_div(s.channels, width) * width * nr;
+  int64_t tap[9];
+  for (int64_t i = 0; i < 9; ++i) tap[i] = mirrored ? 8 - i : i;
+  int64_t at[kStridedPlaces];
+  places.offsets(place_size, at);
+  Scratch scratch;
+  T* spatial = scratch.get<T>(tap_weights_size(s, nr));
+  if (s.rows % nr != 0) std::fill(spatial, spatial + tap_weights_size(s, nr), T{0});
+  pack_tap_weights(s, w, nr, spatial);
+  // Some channels at a time: as many streams as places are written.
+  constexpr int64_t kChannels = 16;
+  const int64_t chunks = ceil_div(s.channels, kChannels);
+  const int64_t work = places.count() * kChannels * nr;
+  parallel_for(
+      s.groups * panels * chunks, ceil_div(kConvGrain / 8, work), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t panel = i / chunks;  // of all groups
+          const int64_t first = i % chunks * kChannels;
+          const int64_t count = std::min(kChannels, s.channels - first);
+          T* u = packed + panel * places.elements(place_size) + first * nr;
+          kernels<T>().winograd_strided_weights(
+              places.tile, count, spatial + (panel * s.channels + first) * 9 * nr, tap, u, at);
+          if (first + count < s.channels) continue;
+          for (int64_t k = 0; k < places.count(); ++k) {
+            std::fill(u + at[k] + count * nr, u + at[k] + place_size - first * nr, T{0});
+          }
+        }
+      });
+}
+
+// The places of tiles of rows [first, last) of `lanes` channels: x their first plane in image 0, v
+// their block of vectors.
+template <class T>
+void strided_transform(const TileMap& map, const StridedPlaces& places, const T* x,
+                       int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
+                       int64_t v_size) {
+  const int64_t width = kernels<T>().vec_width;
+  const int64_t reach = places.reach();
+  const int64_t cols = map.tile_cols * map.size + 1;
+  const int64_t line = cols * width;
+  int64_t at[kStridedPlaces];
+  places.offsets(v_size, at);
+  Scratch scratch;
+  T* strip = scratch.get<T>(reach * line);
+  T* tmp = scratch.get<T>(reach * line);
+  map.each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t position = (tile_row + i) * map.size + map.top;
+      // The last line of a row of tiles is the first of the next.
+      if (i > 0) std::copy(strip + map.size * line, strip + reach * line, strip);
+      for (int64_t r = i > 0 ? 1 : 0; r < reach; ++r)
+        map.read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
+      kernels<T>().winograd_strided_input(places.tile, map.tile_cols, strip, line, tmp,
+                                          v + (tile + i * map.tile_cols) * width, at);
+    }
+  });
+}
+
+// Calls fn(group, first, last) for blocks of rows of tiles of each group, about `most` tiles each.
+// A whole number of blocks for every thread, if that leaves min_share tiles each: what a block
+// makes and threads share crosses from core to core twice.
+template <class F>
+void strided_blocks(int64_t groups, int64_t tile_rows, int64_t tile_cols, int64_t most,
+                    int64_t min_share, F&& fn) {
+  int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, most / tile_cols));
+  const int64_t shared = ceil_div(groups * blocks, num_threads()) * num_threads() / groups;
+  const bool whole =
+      shared > 0 && tile_rows * tile_cols >= min_share * shared && shared <= tile_rows;
+  if (whole) blocks = std::max(blocks, shared);
+  const auto run = [&](int64_t i) {
+    const int64_t b = i % blocks;
+    fn(i / blocks, b * tile_rows / blocks, (b + 1) * tile_rows / blocks);
+  };
+  const int64_t items = groups * blocks;
+  if (whole || items >= 4 * num_threads()) {
+    parallel_chunks(items, run);
+  } else {
+    for (int64_t i = 0; i < items; ++i) run(i);
+  }
+}
+
+}  // namespace laminae
