@@ -1,10 +1,10 @@
 // C = op(A) op(B) (+ C) (+ bias): the driver around the packed register tile of kernels/gemm.inl.
 //
-// A is packed once into panels [k][mr], B panel by panel [k][nr]; every tile runs over the whole of
-// k in registers, so an element of C is one chain of multiply-adds in k order. A single row, and
-// few rows with a deep B, add up several such chains instead. Either way nothing depends on the
-// number of threads. Rows are cut into balanced tiles (64 rows = 13+13+13+13+12, not
-// 14+14+14+14+8), columns into panels of nr.
+// Each thread makes a block of C by itself. A is packed into panels [k][mr], B into panels [k][nr];
+// every tile runs over the whole of k in registers, so an element of C is one chain of
+// multiply-adds in k order. A single row, and few rows with a deep B, add up several such chains
+// instead. Either way no bit depends on the number of threads. Rows are cut into balanced tiles (64
+// rows = 13+13+13+13+12, not 14+14+14+14+8), columns into panels of nr.
 #pragma once
 #include <cstdint>
 
@@ -35,11 +35,6 @@ inline int64_t balanced_tile(int64_t m, int64_t mr) {
   const int64_t tiles = (m + mr - 1) / mr;
   return tiles > 0 ? (m + tiles - 1) / tiles : 1;
 }
-
-// Packs rows [0, m) of A into consecutive panels of `tile` rows, [panel][k][tile]; room for
-// ceil(m / tile) * tile * k elements.
-template <class T>
-void pack_rows(const Matrix<T>& a, int64_t m, int64_t k, int64_t tile, T* packed);
 
 template <class T>
 void gemm(const Gemm<T>& g);
