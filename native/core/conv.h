@@ -113,6 +113,10 @@ TapSumAlgorithm<T> tap_sum_winograd();
 template <class T>
 TapSumAlgorithm<T> tap_sum_winograd_strided();
 
+// conv_winograd_strided_input.cc
+template <class T>
+WholeConvAlgorithm<T> input_gradient_winograd_strided();
+
 // conv_winograd_weight.cc
 template <class T>
 WeightGradientAlgorithm<T> weight_gradient_winograd();

@@ -219,3 +219,99 @@ void winograd_strided_output(int64_t tile, int64_t tiles, const T* m, int64_t m_
   if (tile == 4) return winograd_strided_output_of<4, T>(tiles, m, m_step, bias, rows, cols, y);
   winograd_strided_output_of<3, T>(tiles, m, m_step, bias, rows, cols, y);
 }
+
+// ---- input gradient: M + 1 pixels of dy in one direction make 2M of dx, in turns one of the odd
+// pixels, w1 dy[k], and one of the even ones behind it, w2 dy[k] + w0 dy[k + 1] ----
+
+template <int M, class T>
+void winograd_strided_gradient_of(int64_t tiles, const T* dy, int64_t dy_row, T* tmp, T* v,
+                                  int64_t v_step) {
+  using V = Vec<T>;
+  constexpr int kW = V::kWidth;
+  constexpr int kPoints = M + 1;
+  for (int64_t c = 0; c < M * tiles + 1; c++) {
+    V d[kPoints];
+    V points[kPoints];
+    LAMINAE_UNROLL for (int i = 0; i < kPoints; i++) d[i] = V::load(dy + i * dy_row + c * kW);
+    strided_finite<M, T>(d, points);
+    points[M] = strided_infinity<M, T>(d);
+    LAMINAE_UNROLL for (int i = 0; i < kPoints; i++) points[i].store(tmp + (kPoints * c + i) * kW);
+  }
+  for (int64_t t = 0; t < tiles; t++) {
+    const T* from = tmp + t * M * kPoints * kW;
+    T* to = v + t * kW;
+    LAMINAE_UNROLL for (int i = 0; i < kPoints; i++) {
+      V d[kPoints];
+      V points[kPoints];
+      LAMINAE_UNROLL for (int j = 0; j < kPoints; j++) d[j] =
+          V::load(from + (kPoints * j + i) * kW);
+      strided_finite<M, T>(d, points);
+      points[M] = strided_infinity<M, T>(d);
+      LAMINAE_UNROLL for (int j = 0; j < kPoints; j++) points[j].store(to +
+                                                                       (kPoints * i + j) * v_step);
+    }
+  }
+}
+
+// B^T dy B of a row of tiles: dy [tile + 1][dy_row] of pixels, tile tiles + 1 columns of vectors; v
+// [(tile + 1)^2][v_step], tiles next to each other. tmp holds tile + 1 vectors a column.
+template <class T>
+void winograd_strided_gradient(int64_t tile, int64_t tiles, const T* dy, int64_t dy_row, T* tmp,
+                               T* v, int64_t v_step) {
+  if (tile == 4) return winograd_strided_gradient_of<4, T>(tiles, dy, dy_row, tmp, v, v_step);
+  winograd_strided_gradient_of<3, T>(tiles, dy, dy_row, tmp, v, v_step);
+}
+
+// 2M pixels of all places.
+template <int M, class T>
+LAMINAE_INLINE void strided_pixels(const Vec<T> (&m)[2 * M + 1], Vec<T> (&y)[2 * M]) {
+  Vec<T> even[M], odd[M];
+  strided_outputs<M, T>(m, even);
+  even[M - 1] = even[M - 1] + m[M];
+  strided_outputs<M, T>(m + M + 1, odd);
+  LAMINAE_UNROLL for (int i = 0; i < M; i++) {
+    y[2 * i] = odd[i];
+    y[2 * i + 1] = even[i];
+  }
+}
+
+template <int M, class T>
+void winograd_strided_dx_of(int64_t tiles, const T* m, const int64_t* at, const T* bias,
+                            int64_t top, int64_t rows, int64_t left, int64_t cols, T* dx) {
+  using V = Vec<T>;
+  constexpr int kW = V::kWidth;
+  constexpr int kReach = 2 * M + 1;
+  const V b = V::load(bias);
+  for (int64_t t = 0; t < tiles; t++) {
+    const T* from = m + t * kW;
+    T columns[2 * M][kReach * kW];
+    for (int j = 0; j < kReach; j++) {
+      V d[kReach];
+      V y[2 * M];
+      LAMINAE_UNROLL for (int i = 0; i < kReach; i++) d[i] = V::load(from + at[kReach * i + j]);
+      strided_pixels<M, T>(d, y);
+      LAMINAE_UNROLL for (int i = 0; i < 2 * M; i++) y[i].store(columns[i] + j * kW);
+    }
+    const int64_t first = 2 * M * t - left;
+    for (int64_t i = 0; i < rows; i++) {
+      V d[kReach];
+      V y[2 * M];
+      LAMINAE_UNROLL for (int j = 0; j < kReach; j++) d[j] = V::load(columns[i + top] + j * kW);
+      strided_pixels<M, T>(d, y);
+      T* row = dx + (i * cols + first) * kW;
+      LAMINAE_UNROLL for (int j = 0; j < 2 * M; j++) {
+        if (first + j >= 0 && first + j < cols) (y[j] + b).store(row + j * kW);
+      }
+    }
+  }
+}
+
+// A^T m A + bias of a row of tiles, 2 tile x 2 tile pixels each: m [tiles] of vectors at the offset
+// of each of the (2 tile + 1)^2 places; dx [rows][cols] of vectors, without the first `top` lines
+// and `left` columns of the tiles and what goes beyond the end; bias one vector.
+template <class T>
+void winograd_strided_dx(int64_t tile, int64_t tiles, const T* m, const int64_t* at, const T* bias,
+                         int64_t top, int64_t rows, int64_t left, int64_t cols, T* dx) {
+  if (tile == 4) return winograd_strided_dx_of<4, T>(tiles, m, at, bias, top, rows, left, cols, dx);
+  winograd_strided_dx_of<3, T>(tiles, m, at, bias, top, rows, left, cols, dx);
+}

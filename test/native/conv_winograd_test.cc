@@ -289,37 +289,48 @@ const Case kStridedCases[] = {
     {1, 1, 16, 128, 90, 12, 1, 1, 3, 3, 2},  // tall, zeros below
     {1, 1, 128, 17, 12, 91, 3, 4, 0, 3, 2},  // wide
     {2, 1, 300, 24, 23, 24, 1, 1, 0, 3, 2},  // many channels
-    {8, 1, 512, 64, 16, 16, 1, 1, 0, 3, 2},
+    {8, 1, 512, 64, 16, 16, 1, 1, 0, 3, 2}, {8, 1, 64, 512, 16, 16, 1, 1, 0, 3, 2},
 };
+
+int strided_place(Pass pass) {
+  if (pass == Pass::forward) return place_of("winograd strided");
+  int sums, count;
+  tap_sum_algorithms<float>(&sums);
+  const auto* list = whole_conv_algorithms<float>(&count);
+  return sums + place_in(list, count, "winograd strided input");
+}
 
 }  // namespace
 
 TEST_CASE("winograd strided: within 3e-5 of the reference, the same bits for any threads") {
   const std::string active = active_isa().name;
-  const int winograd = place_of("winograd strided");
   Random random(15);
   for (const Case& few : kStridedCases) {
     const Case c = with_work(few);
-    Convolution conv(c, Pass::forward, random);
-    const std::vector<float> expected = conv.run(place_of("reference"), false);
-    for (const IsaInfo* isa : available_isas()) {
-      REQUIRE(set_active_isa(isa->name));
-      INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
-           " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x);
-      set_num_threads(1);
-      const std::vector<float> got = conv.run(winograd, false);
-      CHECK(relative_error(got, expected) <= 3e-5);
-      CHECK(conv.run(0, false) == got);  // it is the choice
-      CHECK_THROWS_AS(conv.run(winograd, true), OpError);
-      for (int threads : {2, 3}) {
-        set_num_threads(threads);
-        CHECK(conv.run(winograd, false) == got);
+    for (Pass pass : {Pass::forward, Pass::backward_input}) {
+      const int winograd = strided_place(pass);
+      Convolution conv(c, pass, random);
+      const std::vector<float> expected = conv.run(place_of("reference"), false);
+      for (const IsaInfo* isa : available_isas()) {
+        REQUIRE(set_active_isa(isa->name));
+        INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+             " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x, " backward ",
+             pass == Pass::backward_input);
+        set_num_threads(1);
+        const std::vector<float> got = conv.run(winograd, false);
+        CHECK(relative_error(got, expected) <= 3e-5);
+        CHECK(conv.run(0, false) == got);  // it is the choice
+        CHECK_THROWS_AS(conv.run(winograd, true), OpError);
+        for (int threads : {2, 3}) {
+          set_num_threads(threads);
+          CHECK(conv.run(winograd, false) == got);
+        }
+        GuardedBuffer<float> packed(conv.packed_size(winograd));
+        packed.fill(NAN);
+        const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
+        CHECK(conv.run(winograd, false, kept) == got);
+        CHECK(conv.run(winograd, false, kept, true) == got);
       }
-      GuardedBuffer<float> packed(conv.packed_size(winograd));
-      packed.fill(NAN);
-      const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
-      CHECK(conv.run(winograd, false, kept) == got);
-      CHECK(conv.run(winograd, false, kept, true) == got);
     }
   }
   set_num_threads(1);
