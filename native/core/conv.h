@@ -117,6 +117,10 @@ TapSumAlgorithm<T> tap_sum_winograd_strided();
 template <class T>
 WholeConvAlgorithm<T> input_gradient_winograd_strided();
 
+// conv_winograd_strided_weight.cc
+template <class T>
+WeightGradientAlgorithm<T> weight_gradient_winograd_strided();
+
 // conv_winograd_weight.cc
 template <class T>
 WeightGradientAlgorithm<T> weight_gradient_winograd();

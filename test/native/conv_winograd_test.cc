@@ -336,3 +336,31 @@ TEST_CASE("winograd strided: within 3e-5 of the reference, the same bits for any
   set_num_threads(1);
   REQUIRE(set_active_isa(active));
 }
+
+TEST_CASE("winograd strided: weight gradients within 3e-5 of the reference, for any threads") {
+  const std::string active = active_isa().name;
+  const int winograd = place_of("winograd strided", Pass::backward_weight);
+  Random random(16);
+  for (const Case& few : kStridedCases) {
+    const Case c = with_work(few);
+    Convolution conv(c, Pass::backward_weight, random);
+    const std::vector<float> expected =
+        conv.run_weight_gradient(place_of("reference", Pass::backward_weight), false);
+    for (const IsaInfo* isa : available_isas()) {
+      REQUIRE(set_active_isa(isa->name));
+      INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+           " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x);
+      set_num_threads(1);
+      const std::vector<float> got = conv.run_weight_gradient(winograd, false);
+      CHECK(relative_error(got, expected) <= 3e-5);
+      CHECK(conv.run_weight_gradient(0, false) == got);  // it is the choice
+      CHECK_THROWS_AS(conv.run_weight_gradient(winograd, true), OpError);
+      for (int threads : {2, 3}) {
+        set_num_threads(threads);
+        CHECK(conv.run_weight_gradient(winograd, false) == got);
+      }
+    }
+  }
+  set_num_threads(1);
+  REQUIRE(set_active_isa(active));
+}

@@ -102,7 +102,7 @@ class Block {
                  [&](int64_t begin, int64_t end) {
                    for (int64_t b = begin; b < end; ++b) transform_gradient(b);
                  });
-    parallel_for(frequencies * p_.panels, conv_grain(2 * p_.place_size() * tiles_),
+    parallel_for(p_.places.count() * p_.panels, conv_grain(p_.place_size() * tiles_),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
                  });
@@ -140,19 +140,15 @@ class Block {
                     });
   }
 
-  void multiply(int64_t frequency, int64_t panel) {
+  void multiply(int64_t place, int64_t panel) {
     const int64_t width = p_.width;
-    const T* v = v_ + frequency * v_step_;
-    const T* u = u_ + panel * p_.panel_size() + p_.places.offset(frequency, p_.place_size());
-    T* m = m_ + p_.places.offset(frequency, m_size_) + panel * p_.nr * tiles_;
+    const T* v = v_ + p_.places.frequency(place) * v_step_;
+    const T* u = u_ + panel * p_.panel_size() + p_.places.place_offset(place, p_.place_size());
+    T* m = m_ + p_.places.place_offset(place, m_size_) + panel * p_.nr * tiles_;
     const int64_t rows = balanced_tile(tiles_, kernels<T>().gemm_mr);
-    for (int64_t term = 0; term < p_.places.terms(frequency); ++term) {
-      for (int64_t t = 0; t < tiles_; t += rows) {
-        kernels<T>().winograd_product(std::min(rows, tiles_ - t), p_.row_blocks, v + t * width,
-                                      tiles_ * width, u, m + t * width, tiles_ * width);
-      }
-      u += p_.place_size();
-      m += m_size_;
+    for (int64_t t = 0; t < tiles_; t += rows) {
+      kernels<T>().winograd_product(std::min(rows, tiles_ - t), p_.row_blocks, v + t * width,
+                                    tiles_ * width, u, m + t * width, tiles_ * width);
     }
   }
 

@@ -234,19 +234,6 @@ class Gradient {
   int64_t v_step_ = 0, u_step_ = 0, m_step_ = 0;
 };
 
-// Sums over images in order of sums over planes.
-template <class T>
-void bias_gradient(const ConvShape& s, const T* dy, T* db) {
-  parallel_for(s.c_out, conv_grain(s.n * s.out_plane()), [&](int64_t begin, int64_t end) {
-    for (int64_t oc = begin; oc < end; ++oc) {
-      double sum = 0;
-      for (int64_t i = 0; i < s.n; ++i)
-        sum += kernels<T>().sum(s.out_plane(), dy + (i * s.c_out + oc) * s.out_plane());
-      db[oc] = static_cast<T>(sum);
-    }
-  });
-}
-
 template <class T>
 void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   if (db != nullptr) bias_gradient(s, dy, db);

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/conv.h"
 #include "core/integer.h"
 #include "core/kernels.h"
+#include "core/parallel.h"
 #include "core/scratch.h"
 
 namespace laminae {
@@ -97,5 +99,18 @@ struct TileMap {
     });
   }
 };
+
+// The gradient of the bias: sums over images in order of sums over planes.
+template <class T>
+void bias_gradient(const ConvShape& s, const T* dy, T* db) {
+  parallel_for(s.c_out, conv_grain(s.n * s.out_plane()), [&](int64_t begin, int64_t end) {
+    for (int64_t oc = begin; oc < end; ++oc) {
+      double sum = 0;
+      for (int64_t i = 0; i < s.n; ++i)
+        sum += kernels<T>().sum(s.out_plane(), dy + (i * s.c_out + oc) * s.out_plane());
+      db[oc] = static_cast<T>(sum);
+    }
+  });
+}
 
 }  // namespace laminae

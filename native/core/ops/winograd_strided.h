@@ -34,10 +34,19 @@ struct StridedPlaces {
     return (f / points() < tile ? 2 : 1) * (f % points() < tile ? 2 : 1);
   }
 
+  int64_t frequency(int64_t place) const {
+    const int64_t row = place / (2 * reach());
+    return row * points() + place % (2 * reach()) / (row < tile ? 4 : 2);
+  }
+
   // Distance of a frequency from the first in elements, with `size` for a place. A cache line more
   // each: frequencies at a distance of whole pages would share L1 sets.
   int64_t offset(int64_t f, int64_t size) const { return first(f) * size + f * 16; }
   int64_t elements(int64_t size) const { return count() * size + frequencies() * 16; }
+
+  int64_t place_offset(int64_t place, int64_t size) const {
+    return place * size + frequency(place) * 16;
+  }
 
   // The same for all places, by row and column.
   void offsets(int64_t size, int64_t (&at)[kStridedPlaces]) const {
