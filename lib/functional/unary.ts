@@ -19,8 +19,12 @@ const keepsIntegers: ReadonlySet<UnaryFn> = new Set([
   'relu',
 ]);
 
-/** y = fn(x). Integers give float32, or stay integers where fn keeps them whole. */
-export function unary(fn: UnaryFn, input: Tensor): Tensor {
+/**
+ * y = fn(x). Integers give float32, or stay integers where fn keeps them whole.
+ *
+ * @param over y takes the memory of the floating-point `input`, which nobody reads any more
+ */
+export function unary(fn: UnaryFn, input: Tensor, over = false): Tensor {
   expectTensor(fn, 'input', input);
   if (!isFloating(input.dtype)) {
     if (!keepsIntegers.has(fn)) return unary(fn, castTo(input, 'float32'));
@@ -28,11 +32,11 @@ export function unary(fn: UnaryFn, input: Tensor): Tensor {
   }
   const { code, saved } = unaryFns[fn];
   const x = contiguousElements(input);
-  const y = Tensor.empty(x.shape, x.dtype);
+  const y = over ? x.detach() : Tensor.empty(x.shape, x.dtype);
   run('unary', { fn: code, n: x.numel }, { x, y });
   if (!needsGrad(input)) return y;
   const kept = saved === 'y' ? y : saved === 'x' ? x : null;
-  return record(
+  record(
     fn,
     y,
     [input],
@@ -44,4 +48,6 @@ export function unary(fn: UnaryFn, input: Tensor): Tensor {
     },
     { saved: kept === null ? [] : [kept] },
   );
+  if (over) y.viewVersion = -1; // not a view: the input is no more
+  return y;
 }

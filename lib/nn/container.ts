@@ -1,5 +1,7 @@
 import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
+import { unary } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
+import { functionOf, makesResult } from './in-place';
 import { Module } from './module';
 
 function refuse(op: string, argument: string, expected: string, value: unknown): never {
@@ -76,7 +78,12 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
 
   override forward(input: Tensor): Tensor {
     let x = input;
-    for (const layer of this.layers) x = layer.forward(x);
+    let isOwn = false; // nobody but the next layer has x
+    for (const layer of this.layers) {
+      const fn = isOwn ? functionOf(layer) : undefined;
+      x = fn === undefined ? layer.forward(x) : unary(fn, x, true);
+      isOwn = makesResult(layer);
+    }
     return x;
   }
 }
