@@ -109,6 +109,10 @@ void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T*
 template <class T>
 TapSumAlgorithm<T> tap_sum_winograd();
 
+// conv_winograd_pairs.cc
+template <class T>
+TapSumAlgorithm<T> tap_sum_winograd_pairs();
+
 // conv_winograd_strided.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_winograd_strided();

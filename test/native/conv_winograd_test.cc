@@ -1,4 +1,4 @@
-// Convolution by Winograd's F(4x4, 3x3) and F(2x2, 5x5) against the reference, which sums in
+// Convolution by Winograd's algorithms against the reference, which sums in
 // double: the error is at most 3e-5 of the root mean square of the outputs, on every ISA; the bits
 // are the same for 1 to 3 threads and with weights packed earlier.
 #include <algorithm>
@@ -56,24 +56,33 @@ Case with_work(Case c) {
 
 enum class Pass { forward, backward_input, backward_weight };
 
-// Place of an algorithm in a list, as field `algorithm` takes it.
+// Place of an algorithm in a list, counted from 1 on; 0 if it is not there.
 template <class Algorithm>
 int place_in(const Algorithm* list, int count, const std::string& name) {
   for (int i = 0; i < count; ++i) {
     if (name == list[i].name) return i + 1;
   }
-  FAIL("no algorithm ", name);
   return 0;
 }
 
+// The same as field `algorithm` takes it: whole algorithms follow those for sums.
 int place_of(const std::string& name, Pass pass = Pass::forward) {
-  int count;
+  int count, place;
   if (pass == Pass::backward_weight) {
     const auto* list = weight_gradient_algorithms<float>(&count);
-    return place_in(list, count, name);
+    place = place_in(list, count, name);
+  } else {
+    const auto* list = tap_sum_algorithms<float>(&count);
+    place = place_in(list, count, name);
+    if (place == 0) {
+      int whole;
+      const auto* whole_list = whole_conv_algorithms<float>(&whole);
+      place = place_in(whole_list, whole, name);
+      if (place > 0) place += count;
+    }
   }
-  const auto* list = tap_sum_algorithms<float>(&count);
-  return place_in(list, count, name);
+  if (place == 0) FAIL("no algorithm ", name);
+  return place;
 }
 
 class Convolution {
@@ -174,39 +183,67 @@ const Case kCases[] = {
     {1, 1, 256, 24, 12, 12, 4, 3, 0, 5},  // more padding, many channels
 };
 
-}  // namespace
+// Few terms: pairs of lines.
+const Case kPairCases[] = {
+    {2, 1, 3, 64, 40, 52, 3, 3, 0, 7, 2},   // phases of 4 and 3 taps, several tiles of rows
+    {1, 1, 3, 9, 37, 47, 3, 3, 0, 7, 2},    // a tail of rows, an odd number of lines
+    {3, 1, 4, 16, 33, 126, 0, 3, 3, 7, 2},  // no padding above, zeros below, pieces of a line
+    {1, 2, 6, 66, 47, 56, 2, 2, 0, 11, 4},  // phases of 3 and 2 taps, groups
+    {2, 1, 8, 8, 23, 64, 1, 1, 0, 4, 2},    // two phases of 2
+    {1, 1, 12, 14, 21, 28, 1, 1, 0},        // 3 taps at stride 1
+    {1, 1, 15, 11, 2, 29, 2, 1, 1, 4},      // 4
+    {1, 1, 20, 17, 16, 31, 1, 0, 0, 2},     // 2
+    {1, 1, 5, 9, 200, 40, 5, 5, 0, 11, 3},  // blocks of lines, phases of 4, 4 and 3
+};
 
-TEST_CASE("winograd: within 3e-5 of the reference, the same bits for any number of threads") {
+// One algorithm on all ISAs. It has to be the choice.
+void check_sums(const Case& c, Pass pass, const std::string& name, Random& random) {
   const std::string active = active_isa().name;
-  const int winograd = place_of("winograd");
-  Random random(11);
-  for (const Case& few : kCases) {
-    const Case c = with_work(few);
-    for (Pass pass : {Pass::forward, Pass::backward_input}) {
-      Convolution conv(c, pass, random);
-      const std::vector<float> expected = conv.run(place_of("reference"), false);
-      for (const IsaInfo* isa : available_isas()) {
-        REQUIRE(set_active_isa(isa->name));
-        INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
-             " image ", c.height, " ", c.width, " backward ", pass == Pass::backward_input);
-        set_num_threads(1);
-        const std::vector<float> got = conv.run(winograd, false);
-        CHECK(relative_error(got, expected) <= 3e-5);
-        CHECK(conv.run(0, false) == got);  // it is the choice
-        for (int threads : {2, 3}) {
-          set_num_threads(threads);
-          CHECK(conv.run(winograd, false) == got);
-        }
-        GuardedBuffer<float> packed(conv.packed_size(winograd));
-        packed.fill(NAN);
-        const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
-        CHECK(conv.run(winograd, false, kept) == got);
-        CHECK(conv.run(winograd, false, kept, true) == got);
-      }
+  const int algorithm = place_of(name);
+  Convolution conv(c, pass, random);
+  const std::vector<float> expected = conv.run(place_of("reference"), false);
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    INFO(name, " isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+         " image ", c.height, " ", c.width, " taps ", c.taps, " stride ", c.stride, " backward ",
+         pass == Pass::backward_input);
+    set_num_threads(1);
+    const std::vector<float> got = conv.run(algorithm, false);
+    CHECK(relative_error(got, expected) <= 3e-5);
+    CHECK(conv.run(0, false) == got);
+    CHECK_THROWS_AS(conv.run(algorithm, true), OpError);
+    for (int threads : {2, 3}) {
+      set_num_threads(threads);
+      CHECK(conv.run(algorithm, false) == got);
     }
+    GuardedBuffer<float> packed(conv.packed_size(algorithm));
+    packed.fill(NAN);
+    const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
+    CHECK(conv.run(algorithm, false, kept) == got);
+    CHECK(conv.run(algorithm, false, kept, true) == got);
   }
   set_num_threads(1);
   REQUIRE(set_active_isa(active));
+}
+
+}  // namespace
+
+TEST_CASE("winograd: within 3e-5 of the reference, the same bits for any number of threads") {
+  Random random(11);
+  for (const Case& few : kCases) {
+    const Case c = with_work(few);
+    check_sums(c, Pass::forward, "winograd", random);
+    check_sums(c, Pass::backward_input, "winograd", random);
+  }
+}
+
+TEST_CASE("winograd: pairs of lines within 3e-5 of the reference, the same bits for any threads") {
+  Random random(15);
+  for (const Case& c : kPairCases) {
+    check_sums(c, Pass::forward, "winograd pairs", random);
+    // The channels of dy are those of y.
+    if (c.stride == 1) check_sums(c, Pass::backward_input, "winograd pairs", random);
+  }
 }
 
 TEST_CASE(
@@ -263,6 +300,22 @@ TEST_CASE("winograd: not where exact sums are asked for, nor where it does not p
   }
 }
 
+TEST_CASE("winograd: pairs of lines not where exact sums are asked for, nor where few are stored") {
+  Random random(16);
+  const int pairs = place_of("winograd pairs");
+  Convolution conv(kPairCases[0], Pass::forward, random);
+  CHECK_THROWS_AS(conv.run(pairs, true), OpError);
+  for (const Case& c : {Case{2, 1, 1, 64, 40, 52, 3, 3, 0, 7, 2},      // 14 terms
+                        Case{2, 1, 3, 7, 40, 52, 3, 3, 0, 7, 2},       // 7 rows
+                        Case{2, 1, 3, 64, 20, 15, 0, 0, 0, 7, 2},      // 5 pixels
+                        Case{2, 1, 3, 64, 7, 52, 0, 3, 0, 7, 2},       // one line
+                        Case{2, 1, 8, 64, 40, 40, 2, 2, 0, 5},         // 5 taps at stride 1
+                        Case{1, 1, 8, 16, 32, 224, 3, 3, 0, 7, 2}}) {  // V beyond L1
+    Convolution other(c, Pass::forward, random);
+    CHECK_THROWS_AS(other.run(pairs, false), OpError);
+  }
+}
+
 TEST_CASE("winograd: a NaN spreads over the tiles that read it and no further") {
   Random random(13);
   const Case c{1, 1, 64, 128, 16, 16, 1, 1, 0};
@@ -292,49 +345,15 @@ const Case kStridedCases[] = {
     {8, 1, 512, 64, 16, 16, 1, 1, 0, 3, 2}, {8, 1, 64, 512, 16, 16, 1, 1, 0, 3, 2},
 };
 
-int strided_place(Pass pass) {
-  if (pass == Pass::forward) return place_of("winograd strided");
-  int sums, count;
-  tap_sum_algorithms<float>(&sums);
-  const auto* list = whole_conv_algorithms<float>(&count);
-  return sums + place_in(list, count, "winograd strided input");
-}
-
 }  // namespace
 
 TEST_CASE("winograd strided: within 3e-5 of the reference, the same bits for any threads") {
-  const std::string active = active_isa().name;
   Random random(15);
   for (const Case& few : kStridedCases) {
     const Case c = with_work(few);
-    for (Pass pass : {Pass::forward, Pass::backward_input}) {
-      const int winograd = strided_place(pass);
-      Convolution conv(c, pass, random);
-      const std::vector<float> expected = conv.run(place_of("reference"), false);
-      for (const IsaInfo* isa : available_isas()) {
-        REQUIRE(set_active_isa(isa->name));
-        INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
-             " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x, " backward ",
-             pass == Pass::backward_input);
-        set_num_threads(1);
-        const std::vector<float> got = conv.run(winograd, false);
-        CHECK(relative_error(got, expected) <= 3e-5);
-        CHECK(conv.run(0, false) == got);  // it is the choice
-        CHECK_THROWS_AS(conv.run(winograd, true), OpError);
-        for (int threads : {2, 3}) {
-          set_num_threads(threads);
-          CHECK(conv.run(winograd, false) == got);
-        }
-        GuardedBuffer<float> packed(conv.packed_size(winograd));
-        packed.fill(NAN);
-        const Buffer kept{packed.data(), packed.size(), DType::kFloat32};
-        CHECK(conv.run(winograd, false, kept) == got);
-        CHECK(conv.run(winograd, false, kept, true) == got);
-      }
-    }
+    check_sums(c, Pass::forward, "winograd strided", random);
+    check_sums(c, Pass::backward_input, "winograd strided input", random);
   }
-  set_num_threads(1);
-  REQUIRE(set_active_isa(active));
 }
 
 TEST_CASE("winograd strided: weight gradients within 3e-5 of the reference, for any threads") {

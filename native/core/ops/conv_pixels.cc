@@ -61,7 +61,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
       std::min<int64_t>(kernel.conv_pixels_vectors, kernel.conv_pixels_registers / (tile + 1)) *
       width;
   Scratch scratch;
-  const StripPlan p = strip_plan(s, most, width, scratch);
+  const StripPlan p = strip_plan(s, 1, most, width, scratch);
   const ChannelsWindow window{s.channels, p.x_channel, s.tap_count(), p.offsets, 0};
   const int64_t plane = s.grid_plane();
   run_strips(p, tiles, x, [&](const StripBlock& b, int64_t t, const T* strip) {

@@ -81,8 +81,9 @@ inline int64_t strip_channel(const StripDim (&dim)[3], int d, int64_t grid) {
   return size;
 }
 
-// Lines are cut at multiples of `unit` outputs.
-inline StripPlan strip_plan(const TapSum& s, int64_t unit, int64_t slack, Scratch& scratch) {
+// Blocks are cut at multiples of `lines` lines of `unit` outputs.
+inline StripPlan strip_plan(const TapSum& s, int64_t lines, int64_t unit, int64_t slack,
+                            Scratch& scratch) {
   StripPlan p{s, {}, {}, 0, {}, {}, 0, nullptr, slack};
   for (int d = 0; d < 3; ++d) {
     p.dim[d] = strip_dim(s, d, scratch);
@@ -90,8 +91,8 @@ inline StripPlan strip_plan(const TapSum& s, int64_t unit, int64_t slack, Scratc
   }
   // The last dimension grows first. Small batches are cut into some blocks for the threads.
   for (int d = 2; d >= 0; --d) {
-    const int64_t step = d == 2 ? unit : 1;
-    const int64_t units = (s.grid[d] + step - 1) / step;
+    const int64_t step = d == 2 ? unit : d == 1 ? lines : 1;
+    const int64_t units = ceil_div(s.grid[d], step);
     const int64_t most = d == 1 ? std::max<int64_t>(1, s.n * s.groups * units / kMinBlocks) : units;
     int64_t fit = 1;
     while (fit < std::min(units, most) &&

@@ -1,0 +1,253 @@
+// A TapSum of few terms, as a first layer has, by Winograd's F(2, 2..4) along columns
+// (kernels/winograd_pairs.inl): two lines of 7x7 at stride 2 from 9 products of lines instead
+// of 14.
+//
+// In a strip (conv_strip.h) the taps of each phase of the stride lie below one another without
+// gaps, so each phase is a kernel of stride 1, and all of them are summed at the same points:
+//
+//   1. V [channel][phase][point][column] of the lines that two lines of y read; it stays in L1
+//   2. for a tile of rows and pixels M [point][row][pixel] = sum over channels, phases and columns
+//      (kernels/conv_pixels.inl)
+//   3. two lines of the tile
+//
+// A phase with one tap less than others has no part in the point at infinity.
+//
+// A NaN or infinity of x reaches both lines.
+#include <algorithm>
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/kernels.h"
+#include "core/ops/conv_strip.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+namespace {
+
+constexpr int64_t kMinRows = 8;
+constexpr int64_t kMinTerms = 32;           // of a point: 14 and 30 gain nothing, 24 loses 5 %
+constexpr int64_t kLineElements = 1 << 13;  // of V: 32 KiB
+constexpr int kMostTaps = 4;                // of a phase
+constexpr int kMostPhases = 8;
+
+// Interpolation points, infinity behind them.
+constexpr double kPoints[kMostTaps + 1][kMostTaps] = {
+    {},
+    {},
+    {1, -1},
+    {0, 1, -1},
+    {0.70710678118654752440, -0.70710678118654752440, 1.41421356237309504880,
+     -1.41421356237309504880},
+};
+
+// The lines of a kernel by phase of the stride, phases with most taps first. A phase has its taps
+// at neighbouring lines of a strip.
+struct Phases {
+  int64_t taps = 0;              // of the phases that have most
+  int64_t count = 0, whole = 0;  // phases, and those with so many taps
+  struct Phase {
+    int64_t residue;  // of positions, modulo the stride
+    int64_t first;    // position of the first, divided by the stride
+    int64_t taps;
+    int64_t tap[kMostTaps];  // by position
+  } phase[kMostPhases];
+
+  // False if the phases are too many, or too long.
+  bool init(const TapDim& t, int64_t stride) {
+    taps = ceil_div(t.count, stride);
+    count = std::min(t.count, stride);
+    if (taps < 2 || taps > kMostTaps || count > kMostPhases || (t.step != 1 && t.step != -1))
+      return false;
+    whole = t.count - (taps - 1) * count;
+    // Neighbouring taps fall into the phases in turn, so the first ones have one more.
+    for (int64_t i = 0; i < count; ++i) {
+      Phase& f = phase[i];
+      f.taps = i < whole ? taps : taps - 1;
+      const int64_t low = t.step > 0 ? i : i + (f.taps - 1) * stride;
+      const int64_t at = t.offset + low * t.step;
+      f.first = floor_div(at, stride);
+      f.residue = at - f.first * stride;
+      for (int64_t q = 0; q < f.taps; ++q) f.tap[q] = low + q * stride * t.step;
+    }
+    return true;
+  }
+
+  int64_t points() const { return taps + 1; }
+  // Phases that take part in a point.
+  int64_t at(int64_t point) const { return point < taps ? count : whole; }
+};
+
+struct Plan {
+  Phases phases;
+  int64_t tile, tiles;  // of rows
+
+  template <class T>
+  static Plan of(const TapSum& s) {
+    Plan p;
+    p.phases.init(s.taps[1], s.stride[1]);
+    p.tile = balanced_tile(s.rows, kernels<T>().conv_pixels_rows);
+    p.tiles = ceil_div(s.rows, p.tile);
+    return p;
+  }
+
+  // Weights of a tile of rows for one point, and for all.
+  int64_t point_size(const TapSum& s, int64_t point) const {
+    return s.channels * phases.at(point) * s.taps[2].count * tile;
+  }
+  int64_t tile_size(const TapSum& s) const {
+    return phases.taps * point_size(s, 0) + point_size(s, phases.taps);
+  }
+};
+
+template <class T>
+bool applies(const TapSum& s) {
+  if (sizeof(T) != sizeof(float) || s.exact || s.rows < kMinRows || s.tap_count() == 0)
+    return false;
+  if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
+    return false;
+  Phases phases;
+  if (!phases.init(s.taps[1], s.stride[1]) || s.grid[1] < 2) return false;
+  const int64_t lines = s.channels * phases.count;
+  const int64_t columns = (s.grid[2] + s.taps[2].count) * s.stride[2];
+  const int64_t width = kernels<T>().vec_width;
+  return lines * s.taps[2].count >= kMinTerms &&
+         ceil_div(s.grid[2], width) * width * 3 <= s.grid[2] * 4 &&
+         lines * phases.points() * columns <= kLineElements;
+}
+
+template <class T>
+int64_t packed_size(const TapSum& s) {
+  const Plan p = Plan::of<T>(s);
+  return s.groups * p.tiles * p.tile_size(s);
+}
+
+// [groups][tiles][point][channels][phases][columns][tile]
+template <class T>
+void pack(const TapSum& s, const T* w, T* packed) {
+  const Plan p = Plan::of<T>(s);
+  const int64_t columns = s.taps[2].count;
+  const double* points = kPoints[p.phases.taps];
+  Scratch scratch;
+  T* spatial = scratch.get<T>(tap_weights_size(s, p.tile));
+  if (s.rows % p.tile != 0) std::fill(spatial, spatial + tap_weights_size(s, p.tile), T{0});
+  pack_tap_weights(s, w, p.tile, spatial);
+  for (int64_t t = 0; t < s.groups * p.tiles; ++t) {
+    for (int64_t point = 0; point < p.phases.points(); ++point) {
+      double scale = 1;  // 1 / product of (point - others)
+      for (int64_t q = 0; q < p.phases.taps; ++q) {
+        if (point < p.phases.taps && q != point) scale /= points[point] - points[q];
+      }
+      for (int64_t c = 0; c < s.channels; ++c) {
+        for (int64_t f = 0; f < p.phases.at(point); ++f) {
+          const Phases::Phase& phase = p.phases.phase[f];
+          for (int64_t i = 0; i < columns * p.tile; ++i) {
+            auto g = [&](int64_t q) {
+              return static_cast<double>(
+                  spatial[((t * s.channels + c) * s.taps[1].count + phase.tap[q]) * columns *
+                              p.tile +
+                          i]);
+            };
+            double sum = g(phase.taps - 1);
+            if (point < p.phases.taps) {
+              for (int64_t q = phase.taps - 2; q >= 0; --q) sum = sum * points[point] + g(q);
+            }
+            *packed++ = static_cast<T>(sum * scale);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const Plan plan = Plan::of<T>(s);
+  const Phases& phases = plan.phases;
+  const int64_t width = kernel.vec_width;
+  const int64_t most = std::min<int64_t>(kernel.conv_pixels_vectors,
+                                         kernel.conv_pixels_registers / (plan.tile + 1)) *
+                       width;
+  TapSum pairs = s;  // with an even number of lines
+  pairs.grid[1] += s.grid[1] % 2;
+  Scratch scratch;
+  const StripPlan p = strip_plan(pairs, 2, most, width, scratch);
+  const int64_t row = p.step[1];  // elements of a line of the strip
+  const int64_t v_point = ceil_div(row, width) * width + width;
+  const int64_t v_phase = phases.points() * v_point;
+  const int64_t v_channel = phases.count * v_phase;
+  const int64_t columns = s.taps[2].count;
+  int64_t* offsets = scratch.get<int64_t>(phases.count * columns);
+  int64_t* start = scratch.get<int64_t>(phases.count);  // of a phase in a channel of the strip
+  for (int64_t f = 0; f < phases.count; ++f) {
+    const StripDim& d = p.dim[1];
+    const int64_t at = std::find(d.phase, d.phase + d.phases, phases.phase[f].residue) - d.phase;
+    start[f] = at * p.phase_step[1] + (phases.phase[f].first - d.low) * p.step[1];
+  }
+  // Taps of the first line of the kernel, without where that line is: the first or last of a phase.
+  const int64_t line = start[0] + (s.taps[1].step > 0 ? 0 : (phases.taps - 1) * row);
+  for (int64_t i = 0; i < phases.count * columns; ++i) {
+    offsets[i] = i / columns * v_phase + p.offsets[i % columns] - line;
+  }
+  // Pieces of a line: whole vectors, shared out evenly.
+  const int64_t pieces = ceil_div(p.dim[2].grid, most);
+  int64_t* end = scratch.get<int64_t>(pieces);
+  for (int64_t i = 0; i < pieces; ++i) {
+    end[i] = (i + 1) * ceil_div(p.dim[2].grid, width) / pieces * width;
+  }
+  const int64_t point_size = plan.point_size(s, 0);
+  const int64_t tile_size = plan.tile_size(s);
+  const int64_t m_row = most;
+  const int64_t m_point = plan.tile * m_row;
+  const int64_t plane = s.grid_plane();
+  run_strips(p, 1, x, [&](const StripBlock& b, int64_t, const T* strip) {
+    Scratch own;
+    T* v = own.get<T>(s.channels * v_channel + width);
+    T* m = own.get<T>(phases.points() * m_point);
+    for (int64_t line = 0; line < b.count[1]; line += 2) {
+      const bool two = b.g[1] + line + 1 < s.grid[1];
+      for (int64_t c = 0; c < s.channels; ++c) {
+        for (int64_t f = 0; f < phases.count; ++f) {
+          kernel.winograd_pair_input(phases.taps, two && f < phases.whole, row,
+                                     strip + c * p.x_channel + start[f] + line * p.step[1],
+                                     p.step[1], v + c * v_channel + f * v_phase, v_point);
+        }
+      }
+      for (int64_t t = 0; t < plan.tiles; ++t) {
+        const int64_t first = b.group * s.rows + t * plan.tile;
+        const int64_t rows = std::min(plan.tile, s.rows - t * plan.tile);
+        const T* weights = packed + (b.group * plan.tiles + t) * tile_size;
+        T* to = y + (b.image * s.groups * s.rows + first) * plane + (b.g[1] + line) * s.grid[2] +
+                b.g[2];
+        for (int64_t i = 0, o = 0; o < b.count[2]; o = end[i++]) {
+          const int64_t count = std::min(b.count[2], end[i]) - o;
+          kernel.prefetch_lanes(rows, count, to + o, plane);
+          if (two) kernel.prefetch_lanes(rows, count, to + o + s.grid[2], plane);
+          for (int64_t point = 0; point < phases.taps + (two ? 1 : 0); ++point) {
+            const ChannelsWindow window{s.channels, v_channel, phases.at(point) * columns, offsets,
+                                        0};
+            kernel.conv_pixels(rows, count, window, v + point * v_point + o,
+                               weights + point * point_size, plan.tile, nullptr,
+                               m + point * m_point, m_row);
+          }
+          kernel.winograd_pair_output(phases.taps, rows, count, m, m_point, m_row,
+                                      bias == nullptr ? nullptr : bias + first, to + o, plane,
+                                      two ? s.grid[2] : 0);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+template <class T>
+TapSumAlgorithm<T> tap_sum_winograd_pairs() {
+  return {"winograd pairs", applies<T>, packed_size<T>, pack<T>, run<T>};
+}
+
+template TapSumAlgorithm<float> tap_sum_winograd_pairs();
+template TapSumAlgorithm<double> tap_sum_winograd_pairs();
+
+}  // namespace laminae
