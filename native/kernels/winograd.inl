@@ -1,15 +1,16 @@
 // Winograd's F(4x4, 3x3) and F(2x2, 5x5): 16 outputs of a 3x3 sum from 36 products instead of 144,
-// or 4 of a 5x5 sum instead of 100.
+// or 4 of a 5x5 sum instead of 100. And F(2x2, 3x3): 4 of a 3x3 sum from 16 products instead of 36.
 //
 //   Y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A     (* element by element)
 //
-// d is a 6x6 tile of the input, g the kernel, Y the outputs. Interpolation points 0, +-sqrt(1/2),
-// +-sqrt(2), infinity for both, so B is the same: the error is half that of the usual 0, +-1, +-2
-// and stays near 1e-6 of the output's root mean square. Lavin and Gray 2015 (arXiv:1509.09308);
-// points after Barabasz et al. 2018 (arXiv:1803.10986).
+// d is a tile of the input of reach x reach pixels, reach 6 or 4, g the kernel, Y the outputs.
+// Interpolation points of reach 6: 0, +-sqrt(1/2), +-sqrt(2), infinity, whatever the kernel, so B
+// is the same: the error is half that of the usual 0, +-1, +-2 and stays near 1e-6 of the output's
+// root mean square; of reach 4: 0, +-1, infinity. Lavin and Gray 2015 (arXiv:1509.09308); points
+// after Barabasz et al. 2018 (arXiv:1803.10986).
 //
 // Everything here has channels in lanes: a transform is vertical arithmetic on whole vectors,
-// whatever the width of the map. The 36 products of a tile are called frequencies.
+// whatever the width of the map. The reach^2 products of a tile are called frequencies.
 
 namespace winograd {
 constexpr double kA = 0.70710678118654752440;  // sqrt(1/2)
@@ -37,6 +38,15 @@ LAMINAE_INLINE void winograd_bt(Vec<T> (&d)[6]) {
   d[4] = t2 - u2;
 }
 
+template <class T>
+LAMINAE_INLINE void winograd_bt(Vec<T> (&d)[4]) {
+  const Vec<T> d1 = d[1];
+  d[0] = d[0] - d[2];
+  d[1] = d1 + d[2];
+  d[2] = d[2] - d1;
+  d[3] = d[3] - d1;
+}
+
 // A^T of one row or column, N outputs: powers of the points, the last output has infinity's too.
 template <int N, class T>
 LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[6], Vec<T> (&y)[N]) {
@@ -60,6 +70,16 @@ LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[6], Vec<T> (&y)[N]) {
   if constexpr (N >= 5) {
     y[4] = fma(V::set1(T(0.25)), s1, fma(V::set1(T(4)), s2, m[5]));
   }
+}
+
+template <int N, class T>
+LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[4], Vec<T> (&y)[N]) {
+  static_assert(N == 2 || N == 3, "powers are spelled out for these");
+  const Vec<T> s = m[1] + m[2];
+  const Vec<T> e = m[1] - m[2];
+  y[0] = m[0] + s;
+  y[1] = N == 2 ? e + m[3] : e;
+  if constexpr (N == 3) y[2] = s + m[3];
 }
 
 // G of one row or column of N elements: (g0 + p^2 g2 + p^4 g4) / f +- p (g1 + p^2 g3) / f at
@@ -94,7 +114,21 @@ LAMINAE_INLINE void winograd_g(const Vec<T> (&g)[N], Vec<T> (&u)[6]) {
   u[5] = g[N - 1];
 }
 
-template <int K, class T>
+// (g0 +- g1 + g2) / 2
+template <int N, class T>
+LAMINAE_INLINE void winograd_g(const Vec<T> (&g)[N], Vec<T> (&u)[4]) {
+  using V = Vec<T>;
+  static_assert(N == 2 || N == 3, "powers are spelled out for these");
+  const V half = V::set1(T(0.5));
+  const V o = half * g[1];
+  const V e = half * (N == 3 ? g[0] + g[2] : g[0]);
+  u[0] = g[0];
+  u[1] = e + o;
+  u[2] = e - o;
+  u[3] = g[N - 1];
+}
+
+template <int R, int K, class T>
 void winograd_weights_of(int64_t channels, const T* w, const int64_t* tap, T* u, int64_t u_step) {
   using V = Vec<T>;
   constexpr int kNr = GemmTile<T>::kNr;
@@ -102,64 +136,73 @@ void winograd_weights_of(int64_t channels, const T* w, const int64_t* tap, T* u,
     for (int j = 0; j < kNr; j += V::kWidth) {
       const T* from = w + c * K * K * kNr + j;
       T* to = u + c * kNr + j;
-      V columns[K][6];
+      V columns[K][R];
       LAMINAE_UNROLL for (int i = 0; i < K; i++) {
         V g[K];
         LAMINAE_UNROLL for (int k = 0; k < K; k++) g[k] = V::load(from + tap[K * k + i] * kNr);
         winograd_g<K, T>(g, columns[i]);
       }
-      LAMINAE_UNROLL for (int i = 0; i < 6; i++) {
+      LAMINAE_UNROLL for (int i = 0; i < R; i++) {
         V g[K];
-        V row[6];
+        V row[R];
         LAMINAE_UNROLL for (int k = 0; k < K; k++) g[k] = columns[k][i];
         winograd_g<K, T>(g, row);
-        LAMINAE_UNROLL for (int k = 0; k < 6; k++) row[k].store(to + (6 * i + k) * u_step);
+        LAMINAE_UNROLL for (int k = 0; k < R; k++) row[k].store(to + (R * i + k) * u_step);
       }
     }
   }
 }
 
 // G g G^T for `channels` kernels: w [channels][taps^2][gemm_nr], output channels in lanes, the
-// element of row r and column c at tap[taps r + c]; u [36][u_step], a frequency as
+// element of row r and column c at tap[taps r + c]; u [frequencies][u_step], a frequency as
 // [channels][gemm_nr].
 template <class T>
-void winograd_weights(int64_t taps, int64_t channels, const T* w, const int64_t* tap, T* u,
-                      int64_t u_step) {
-  if (taps == 3) return winograd_weights_of<3, T>(channels, w, tap, u, u_step);
-  winograd_weights_of<5, T>(channels, w, tap, u, u_step);
+void winograd_weights(int64_t reach, int64_t taps, int64_t channels, const T* w, const int64_t* tap,
+                      T* u, int64_t u_step) {
+  if (reach == 4) return winograd_weights_of<4, 3, T>(channels, w, tap, u, u_step);
+  if (taps == 3) return winograd_weights_of<6, 3, T>(channels, w, tap, u, u_step);
+  winograd_weights_of<6, 5, T>(channels, w, tap, u, u_step);
 }
 
-// B^T d B of a row of tiles `step` apart: x [6][x_row] of pixels, columns of vectors as far as the
-// last tile reads; v [36][v_step], tiles next to each other. tmp holds 6 vectors a column: the
-// columns, transformed once for all tiles that read them.
-template <class T>
-void winograd_input(int64_t tiles, int64_t step, const T* x, int64_t x_row, T* tmp, T* v,
-                    int64_t v_step) {
+template <int R, class T>
+void winograd_input_of(int64_t tiles, int64_t step, const T* x, int64_t x_row, T* tmp, T* v,
+                       int64_t v_step) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
-  for (int64_t c = 0; c < step * (tiles - 1) + 6; c++) {
-    V d[6];
-    LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i] = V::load(x + i * x_row + c * kW);
+  for (int64_t c = 0; c < step * (tiles - 1) + R; c++) {
+    V d[R];
+    LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i] = V::load(x + i * x_row + c * kW);
     winograd_bt(d);
-    LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i].store(tmp + (6 * c + i) * kW);
+    LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i].store(tmp + (R * c + i) * kW);
   }
   for (int64_t t = 0; t < tiles; t++) {
-    const T* from = tmp + t * step * 6 * kW;
+    const T* from = tmp + t * step * R * kW;
     T* to = v + t * kW;
-    LAMINAE_UNROLL for (int i = 0; i < 6; i++) {
-      V d[6];
-      LAMINAE_UNROLL for (int j = 0; j < 6; j++) d[j] = V::load(from + (6 * j + i) * kW);
+    LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+      V d[R];
+      LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j] = V::load(from + (R * j + i) * kW);
       winograd_bt(d);
-      LAMINAE_UNROLL for (int j = 0; j < 6; j++) d[j].store(to + (6 * i + j) * v_step);
+      LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j].store(to + (R * i + j) * v_step);
     }
   }
+}
+
+// B^T d B of a row of tiles `step` apart: x [reach][x_row] of pixels, columns of vectors as far as
+// the last tile reads; v [frequencies][v_step], tiles next to each other. tmp holds `reach` vectors
+// a column: the columns, transformed once for all tiles that read them.
+template <class T>
+void winograd_input(int64_t reach, int64_t tiles, int64_t step, const T* x, int64_t x_row, T* tmp,
+                    T* v, int64_t v_step) {
+  if (reach == 4) return winograd_input_of<4, T>(tiles, step, x, x_row, tmp, v, v_step);
+  winograd_input_of<6, T>(tiles, step, x, x_row, tmp, v, v_step);
 }
 
 // m[i][j] = sum over blocks, lanes of v[block][i][lane] u[block][lane][j]: one frequency of MR
 // tiles.
 template <class T, int MR>
 LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t v_block,
-                                             const T* u, T* m, int64_t m_block) {
+                                             const T* u, T* m, int64_t m_block, const T* ahead,
+                                             int64_t ahead_block) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   constexpr int kNr = GemmTile<T>::kNr;
@@ -170,6 +213,9 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
   }
   for (int64_t block = 0; block < blocks; block++) {
     const T* at = v;
+    for (int64_t i = 0; i < ahead_block; i += 64 / static_cast<int>(sizeof(T)))
+      LAMINAE_PREFETCH_L2(ahead + i);
+    ahead += ahead_block;
     for (int k = 0; k < kW; k++) {
       V uv[kNv];
       load_row(u, uv);
@@ -189,23 +235,27 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
 
 template <class T, int MR>
 LAMINAE_INLINE void winograd_product_dispatch(int64_t tiles, int64_t blocks, const T* v,
-                                              int64_t v_block, const T* u, T* m, int64_t m_block) {
+                                              int64_t v_block, const T* u, T* m, int64_t m_block,
+                                              const T* ahead, int64_t ahead_block) {
   if (tiles == MR) {
-    winograd_product_fixed<T, MR>(blocks, v, v_block, u, m, m_block);
+    winograd_product_fixed<T, MR>(blocks, v, v_block, u, m, m_block, ahead, ahead_block);
   } else if constexpr (MR > 1) {
-    winograd_product_dispatch<T, MR - 1>(tiles, blocks, v, v_block, u, m, m_block);
+    winograd_product_dispatch<T, MR - 1>(tiles, blocks, v, v_block, u, m, m_block, ahead,
+                                         ahead_block);
   }
 }
 
 // 1 <= tiles <= gemm_mr; v [blocks][v_block], a block as [tiles][kWidth]; u [blocks *
-// kWidth][gemm_nr]; m [gemm_nr / kWidth][m_block], each as [tiles][kWidth].
+// kWidth][gemm_nr]; m [gemm_nr / kWidth][m_block], each as [tiles][kWidth]. Asks for ahead
+// [blocks][ahead_block], which calls to come will read as u, on the way.
 template <class T>
 void winograd_product(int64_t tiles, int64_t blocks, const T* v, int64_t v_block, const T* u, T* m,
-                      int64_t m_block) {
-  winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, m, m_block);
+                      int64_t m_block, const T* ahead, int64_t ahead_block) {
+  winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, m, m_block, ahead,
+                                                 ahead_block);
 }
 
-template <int M, class T>
+template <int R, int M, class T>
 void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias, int64_t rows,
                         int64_t cols, T* y) {
   using V = Vec<T>;
@@ -213,19 +263,19 @@ void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias
   const V b = V::load(bias);
   for (int64_t t = 0; t < tiles; t++) {
     const T* from = m + t * kW;
-    V columns[6][M];
-    LAMINAE_UNROLL for (int j = 0; j < 6; j++) {
-      V d[6];
-      LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i] = V::load(from + (6 * i + j) * m_step);
+    V columns[R][M];
+    LAMINAE_UNROLL for (int j = 0; j < R; j++) {
+      V d[R];
+      LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i] = V::load(from + (R * i + j) * m_step);
       winograd_at<M, T>(d, columns[j]);
     }
     T* to = y + t * M * kW;
     const int64_t valid = cols - M * t;
     LAMINAE_UNROLL for (int i = 0; i < M; i++) {
       if (i < rows) {
-        V d[6];
+        V d[R];
         V out[M];
-        LAMINAE_UNROLL for (int j = 0; j < 6; j++) d[j] = columns[j][i];
+        LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j] = columns[j][i];
         winograd_at<M, T>(d, out);
         T* row = to + i * cols * kW;
         LAMINAE_UNROLL for (int j = 0; j < M; j++) {
@@ -236,13 +286,15 @@ void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias
   }
 }
 
-// A^T m A + bias of a row of tiles of size x size: m [36][m_step], tiles next to each other; y
-// [rows][cols] of vectors, rows <= size, cols in (size (tiles - 1), size tiles]; bias one vector.
+// A^T m A + bias of a row of tiles of size x size: m [frequencies][m_step], tiles next to each
+// other; y [rows][cols] of vectors, rows <= size, cols in (size (tiles - 1), size tiles]; bias one
+// vector.
 template <class T>
-void winograd_output(int64_t size, int64_t tiles, const T* m, int64_t m_step, const T* bias,
-                     int64_t rows, int64_t cols, T* y) {
-  if (size == 4) return winograd_output_of<4, T>(tiles, m, m_step, bias, rows, cols, y);
-  winograd_output_of<2, T>(tiles, m, m_step, bias, rows, cols, y);
+void winograd_output(int64_t reach, int64_t size, int64_t tiles, const T* m, int64_t m_step,
+                     const T* bias, int64_t rows, int64_t cols, T* y) {
+  if (reach == 4) return winograd_output_of<4, 2, T>(tiles, m, m_step, bias, rows, cols, y);
+  if (size == 4) return winograd_output_of<6, 4, T>(tiles, m, m_step, bias, rows, cols, y);
+  winograd_output_of<6, 2, T>(tiles, m, m_step, bias, rows, cols, y);
 }
 
 // ---- weight gradient: F(k x k, t x t), k^2 sums over tiles of dy from the frequencies of x ----

@@ -63,11 +63,13 @@
 #define LAMINAE_UNROLL _Pragma("GCC unroll 64")
 #endif
 
-// Requests the cache line at p.
+// Requests the cache line at p; for the L2 cache alone.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define LAMINAE_PREFETCH(p)
+#define LAMINAE_PREFETCH_L2(p)
 #else
 #define LAMINAE_PREFETCH(p) __builtin_prefetch(p)
+#define LAMINAE_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
 #endif
 
 // Makes the compiler forget where p came from, so that it does not share loads between the steps of

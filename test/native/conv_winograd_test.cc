@@ -181,6 +181,11 @@ const Case kCases[] = {
     {4, 1, 32, 64, 10, 10, 2, 2, 0, 5},  {2, 1, 40, 37, 13, 11, 2, 2, 0, 5},  // tails
     {1, 2, 64, 34, 15, 22, 0, 1, 3, 5},   // groups, less padding, zeros below
     {1, 1, 256, 24, 12, 12, 4, 3, 0, 5},  // more padding, many channels
+    {1, 1, 256, 256, 7, 7, 1, 1, 0},      // small tiles from here on
+    {2, 1, 300, 250, 7, 5, 1, 1, 0},      // tails
+    {20, 1, 96, 80, 2, 2, 1, 1, 0},       // one an image
+    {1, 2, 512, 520, 6, 7, 0, 1, 3},      // groups, zeros below
+    {2, 1, 500, 500, 9, 6, 1, 0, 0},
 };
 
 // Few terms: pairs of lines.
@@ -290,10 +295,10 @@ TEST_CASE("winograd: not where exact sums are asked for, nor where it does not p
   CHECK_THROWS_AS(conv.run(winograd, true), OpError);
   CHECK(conv.run(0, true) == conv.run(place_of("gemm"), false));
   for (const Case& c :
-       {Case{1, 1, 260, 260, 6, 5, 1, 1, 0},   // 4 tiles
-        Case{120, 1, 64, 64, 2, 2, 1, 1, 0},   // a tile for 2x2 outputs
-        Case{32, 1, 512, 512, 3, 3, 1, 1, 0},  // weights of 38 MB
-        Case{4, 1, 15, 32, 56, 56, 1, 1, 0},   // few channels
+       {Case{1, 1, 320, 320, 5, 4, 1, 1, 0},    // 2 or 6 tiles
+        Case{32, 1, 512, 512, 3, 3, 1, 1, 0},   // 4 tiles of 2x2 for 9 outputs
+        Case{1, 1, 1024, 1024, 7, 7, 1, 1, 0},  // weights of 67 or 151 MB
+        Case{4, 1, 15, 32, 56, 56, 1, 1, 0},    // few channels
         Case{4, 1, 32, 15, 56, 56, 1, 1, 0}, Case{1, 1, 32, 32, 40, 40, 1, 1, 0}}) {  // little work
     Convolution other(c, Pass::forward, random);
     CHECK_THROWS_AS(other.run(winograd, false), OpError);

@@ -270,10 +270,10 @@ const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count) {
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
   static const TapSumAlgorithm<T> kList[] = {
-      // 3x3 and 5x5 at stride 1 from 16 channels on. 64->64 @56 takes 3.2 ms at batch 8
+      // 3x3 and 5x5 at stride 1 from 16 channels on. 64->64 @56 takes 2.4 ms at batch 8
       // against 11.7
-      // with gemm, 128->128 @28 2.5 against 10.7, 256->256 @14 3.3 against 10.0, 512->512 @7 3.6
-      // against 10.3, with weights packed before; 5x5 96->256 @10 batch 16 4.1 against 9.1 with
+      // with gemm, 128->128 @28 2.0 against 10.7, 256->256 @14 2.5 against 10.0, 512->512 @7 2.5
+      // against 10.3, with weights packed before; 5x5 96->256 @10 batch 16 2.9 against 9.1 with
       // channels in lanes.
       tap_sum_winograd<T>(),
       // 3x3 at stride 2 from 16 channels on. Batch 8, 64->128 @56 takes 2.4 ms against 3.7 with

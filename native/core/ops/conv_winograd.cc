@@ -1,11 +1,11 @@
-// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3) or F(2x2, 5x5): 4 or 2.8 times
-// fewer multiplications, an error of about 1e-6 of the output's root mean square
+// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x2, 5x5) or F(2x2, 3x3): 4,
+// 2.8 or 2.25 times fewer multiplications, an error of about 1e-6 of the output's root mean square
 // (kernels/winograd.inl).
 //
 //   1. input     rows of the maps, transposed to channels in lanes and with zeros around them,
-//                -> V [36 frequencies][channel blocks][tiles][width]
-//   2. product   for each frequency M = V U, [tiles, channels] [channels, rows] -> M [36][row
-//                blocks][tiles][width]
+//                -> V [36 or 16 frequencies][channel blocks][tiles][width]
+//   2. product   for each frequency M = V U, [tiles, channels] [channels, rows] -> M
+//                [frequencies][row blocks][tiles][width]
 //   3. output    -> 4x4 or 2x2 pixels a tile, transposed back into y
 //
 // Tiles are taken in blocks whose V and M stay in L2 for few channels; for many, one pass over all
@@ -17,7 +17,6 @@
 #include <algorithm>
 
 #include "core/conv.h"
-#include "core/gemm.h"
 #include "core/kernels.h"
 #include "core/ops/winograd.h"
 #include "core/parallel.h"
@@ -33,10 +32,23 @@ constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
 constexpr int64_t kMinBlockTiles = 56;
 constexpr int64_t kMinShareTiles = 28;  // of a block, where every thread gets a whole one
 
+// F(4x4, 3x3) or F(2x2, 5x5) if it pays, or else F(2x2, 3x3), for which weights grow less: few
+// pixels of many channels. 512->512 @7 takes 0.53 ms with it, 0.95 with the exact sum; batch 4, 2.2
+// and 3.8; with weights transformed, 1.05 and 1.15.
+WinogradTile tile_of(const TapSum& s) {
+  const int64_t taps = s.taps[2].count;
+  const auto pays = [&](const WinogradTile& tile) {
+    return winograd_pays(tile, s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows);
+  };
+  if (pays(wide_tile(taps))) return wide_tile(taps);
+  const WinogradTile small{3, 2};
+  return taps == 3 && pays(small) ? small : WinogradTile{taps, 0};
+}
+
 // Sizes that all phases share.
 struct Plan {
   int64_t width, nr;
-  int64_t taps, tile;      // in each direction
+  WinogradTile tile;
   int64_t channel_blocks;  // vectors of channels
   int64_t panels;          // of nr rows
   int64_t tile_rows, tile_cols;
@@ -48,12 +60,11 @@ struct Plan {
     Plan p;
     p.width = kernel.vec_width;
     p.nr = kernel.gemm_nr;
-    p.taps = s.taps[2].count;
-    p.tile = tile_size(p.taps);
+    p.tile = tile_of(s);
     p.channel_blocks = ceil_div(s.channels, p.width);
     p.panels = ceil_div(s.rows, p.nr);
-    p.tile_rows = ceil_div(s.grid[1], p.tile);
-    p.tile_cols = ceil_div(s.grid[2], p.tile);
+    p.tile_rows = ceil_div(s.grid[1], p.tile.size);
+    p.tile_cols = ceil_div(s.grid[2], p.tile.size);
     // One cache line more: frequencies at a distance of whole pages would share L1 sets.
     p.u_step = p.panels * p.panel_size() + 16;
     return p;
@@ -75,53 +86,56 @@ bool applies(const TapSum& s) {
     if (s.taps[d].step != 1 && s.taps[d].step != -1) return false;
   }
   if (s.channels < kMinChannels || s.rows < kMinChannels) return false;
-  return winograd_pays(taps, s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows);
+  return tile_of(s).size > 0;
 }
 
 template <class T>
 int64_t packed_size(const TapSum& s) {
-  return s.groups * kFrequencies * Plan::of<T>(s).u_step;
+  const Plan p = Plan::of<T>(s);
+  return s.groups * p.tile.frequencies() * p.u_step;
 }
 
-// U [groups][36][panels][channels][nr]
+// U [groups][frequencies][panels][channels][nr]
 template <class T>
 void pack(const TapSum& s, const T* w, T* packed) {
   const Plan p = Plan::of<T>(s);
   // Taps by where they read, which goes backwards in an input gradient.
   int64_t tap[25];
-  const int64_t tap_count = p.taps * p.taps;
+  const int64_t taps = p.tile.taps;
+  const int64_t tap_count = taps * taps;
   for (int64_t i = 0; i < tap_count; ++i) {
-    const int64_t r = s.taps[1].step > 0 ? i / p.taps : p.taps - 1 - i / p.taps;
-    const int64_t c = s.taps[2].step > 0 ? i % p.taps : p.taps - 1 - i % p.taps;
-    tap[i] = p.taps * r + c;
+    const int64_t r = s.taps[1].step > 0 ? i / taps : taps - 1 - i / taps;
+    const int64_t c = s.taps[2].step > 0 ? i % taps : taps - 1 - i % taps;
+    tap[i] = taps * r + c;
   }
-  Scratch scratch;
-  T* spatial = scratch.get<T>(tap_weights_size(s, p.nr));
-  if (s.rows % p.nr != 0) std::fill(spatial, spatial + tap_weights_size(s, p.nr), T{0});
-  pack_tap_weights(s, w, p.nr, spatial);
+  const int64_t frequencies = p.tile.frequencies();
   const int64_t padding = p.panel_size() - s.channels * p.nr;
-  // Some channels at a time: 36 streams are written.
+  // Channels [first, first + count) of a panel of all groups.
+  const auto pack_panel = [&](int64_t panel, int64_t first, int64_t count, T* spatial) {
+    T* u = packed + panel / p.panels * frequencies * p.u_step + panel % p.panels * p.panel_size() +
+           first * p.nr;
+    load_panel(s, w, panel, first, count, spatial);
+    kernels<T>().winograd_weights(p.tile.reach(), taps, count, spatial, tap, u, p.u_step);
+    if (first + count < s.channels || padding == 0) return;
+    for (int64_t f = 0; f < frequencies; ++f) {
+      T* rest = u + f * p.u_step + count * p.nr;
+      std::fill(rest, rest + padding, T{0});
+    }
+  };
+  // Some channels at a time: a stream per frequency is written.
   constexpr int64_t kChannels = 16;
   const int64_t chunks = ceil_div(s.channels, kChannels);
-  const int64_t work = kFrequencies * kChannels * p.nr;
-  parallel_for(s.groups * p.panels * chunks, ceil_div(kConvGrain / 8, work),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) {
-                   const int64_t panel = i / chunks;  // of all groups
-                   const int64_t first = i % chunks * kChannels;
-                   const int64_t count = std::min(kChannels, s.channels - first);
-                   T* u = packed + panel / p.panels * kFrequencies * p.u_step +
-                          panel % p.panels * p.panel_size() + first * p.nr;
-                   kernels<T>().winograd_weights(
-                       p.taps, count, spatial + (panel * s.channels + first) * tap_count * p.nr,
-                       tap, u, p.u_step);
-                   if (first + count < s.channels || padding == 0) continue;
-                   for (int64_t f = 0; f < kFrequencies; ++f) {
-                     T* rest = u + f * p.u_step + count * p.nr;
-                     std::fill(rest, rest + padding, T{0});
-                   }
-                 }
-               });
+  const int64_t panels = s.groups * p.panels;
+  const int64_t work = frequencies * kChannels * p.nr;
+  parallel_for(panels * chunks, ceil_div(kConvGrain / 8, work), [&](int64_t begin, int64_t end) {
+    Scratch scratch;
+    T* spatial = scratch.get<T>(kChannels * tap_count * p.nr);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t panel = i / chunks;
+      const int64_t first = i % chunks * kChannels;
+      pack_panel(panel, first, std::min(kChannels, s.channels - first), spatial);
+    }
+  });
 }
 
 // Rows of tiles [first, last) of one group, counted through the images.
@@ -138,30 +152,32 @@ class Block {
         u_(u),
         bias_(bias),
         y_(y),
-        map_{p.tile,
+        map_{p.tile.size,
              s.x_size[1],
              s.x_size[2],
-             std::min(s.taps[1].offset, s.taps[1].offset + (p.taps - 1) * s.taps[1].step),
-             std::min(s.taps[2].offset, s.taps[2].offset + (p.taps - 1) * s.taps[2].step),
+             std::min(s.taps[1].offset, s.taps[1].offset + (p.tile.taps - 1) * s.taps[1].step),
+             std::min(s.taps[2].offset, s.taps[2].offset + (p.tile.taps - 1) * s.taps[2].step),
              p.tile_rows,
-             p.tile_cols},
+             p.tile_cols,
+             p.tile.reach()},
+        frequencies_(p.tile.frequencies()),
         tiles_((last - first) * p.tile_cols),
         v_step_(p.channel_blocks * tiles_ * p.width + 16),
         m_step_(p.row_blocks() * tiles_ * p.width + 16) {}
 
   void run() {
     Scratch scratch;
-    v_ = scratch.get<T>(kFrequencies * v_step_);
-    m_ = scratch.get<T>(kFrequencies * m_step_);
-    parallel_for(p_.channel_blocks, conv_grain(kFrequencies * 10 * tiles_ * p_.width),
+    v_ = scratch.get<T>(frequencies_ * v_step_);
+    m_ = scratch.get<T>(frequencies_ * m_step_);
+    parallel_for(p_.channel_blocks, conv_grain(frequencies_ * 10 * tiles_ * p_.width),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t b = begin; b < end; ++b) transform_input(b);
                  });
-    parallel_for(kFrequencies * p_.panels, conv_grain(p_.panel_size() * tiles_),
+    parallel_for(frequencies_ * p_.panels, conv_grain(p_.panel_size() * tiles_),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
                  });
-    parallel_for(p_.row_blocks(), conv_grain(kFrequencies * 10 * tiles_ * p_.width),
+    parallel_for(p_.row_blocks(), conv_grain(frequencies_ * 10 * tiles_ * p_.width),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t b = begin; b < end; ++b) transform_output(b);
                  });
@@ -176,15 +192,9 @@ class Block {
   }
 
   void multiply(int64_t frequency, int64_t panel) {
-    const int64_t width = p_.width;
-    const T* v = v_ + frequency * v_step_;
     const T* u = u_ + frequency * p_.u_step + panel * p_.panel_size();
-    T* m = m_ + frequency * m_step_ + panel * (p_.nr / width) * tiles_ * width;
-    const int64_t rows = balanced_tile(tiles_, kernels<T>().gemm_mr);
-    for (int64_t t = 0; t < tiles_; t += rows) {
-      kernels<T>().winograd_product(std::min(rows, tiles_ - t), p_.channel_blocks, v + t * width,
-                                    tiles_ * width, u, m + t * width, tiles_ * width);
-    }
+    T* m = m_ + frequency * m_step_ + panel * p_.nr * tiles_;
+    multiply_tiles(tiles_, p_.channel_blocks, v_ + frequency * v_step_, u, u + p_.panel_size(), m);
   }
 
   void transform_output(int64_t block) {
@@ -195,19 +205,19 @@ class Block {
     const int64_t cols = s_.grid[2];
     Scratch scratch;
     T* bias = scratch.get<T>(width);
-    T* pixels = scratch.get<T>(p_.tile * cols * width);
+    T* pixels = scratch.get<T>(p_.tile.size * cols * width);
     std::fill(bias, bias + width, T{0});
     if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
     map_.each_image(
         first_, last_, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
           T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
           for (int64_t i = 0; i < count; ++i) {
-            const int64_t line = (tile_row + i) * p_.tile;
-            const int64_t lines = std::min(p_.tile, s_.grid[1] - line);
+            const int64_t line = (tile_row + i) * p_.tile.size;
+            const int64_t lines = std::min(p_.tile.size, s_.grid[1] - line);
             const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
             kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
-            kernels<T>().winograd_output(p_.tile, p_.tile_cols, m, m_step_, bias, lines, cols,
-                                         pixels);
+            kernels<T>().winograd_output(map_.reach, map_.size, p_.tile_cols, m, m_step_, bias,
+                                         lines, cols, pixels);
             kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols,
                                          s_.grid_plane());
           }
@@ -222,6 +232,7 @@ class Block {
   const T* bias_;
   T* y_;
   TileMap map_;
+  int64_t frequencies_;
   int64_t tiles_;
   int64_t v_step_, m_step_;
   T* v_ = nullptr;
@@ -232,8 +243,8 @@ template <class T>
 void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   const Plan p = Plan::of<T>(s);
   const int64_t tile_rows = s.n * p.tile_rows;
-  const int64_t block_tiles =
-      std::max(kMinBlockTiles, kBlockElements / (kFrequencies * p.channel_blocks * p.width));
+  const int64_t block_tiles = std::max(
+      kMinBlockTiles, kBlockElements / (p.tile.frequencies() * p.channel_blocks * p.width));
   int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, block_tiles / p.tile_cols));
   // A whole number of blocks for every thread, if they remain large enough to share U: V and M of
   // a block that threads share cross from core to core twice. 64->64 @56 batch 1 takes 0.20 ms
@@ -244,7 +255,7 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   if (whole) blocks = std::max(blocks, shared);
   auto run_block = [&](int64_t group, int64_t b) {
     Block<T>(s, p, b * tile_rows / blocks, (b + 1) * tile_rows / blocks,
-             x + group * s.channels * s.x_plane(), packed + group * kFrequencies * p.u_step,
+             x + group * s.channels * s.x_plane(), packed + group * p.tile.frequencies() * p.u_step,
              bias == nullptr ? nullptr : bias + group * s.rows, y + group * s.rows * s.grid_plane())
         .run();
   };

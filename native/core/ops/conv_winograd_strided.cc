@@ -13,7 +13,6 @@
 #include <algorithm>
 
 #include "core/conv.h"
-#include "core/gemm.h"
 #include "core/kernels.h"
 #include "core/ops/winograd.h"
 #include "core/ops/winograd_strided.h"
@@ -129,16 +128,11 @@ class Block {
   }
 
   void multiply(int64_t frequency, int64_t panel) {
-    const int64_t width = p_.width;
     const int64_t blocks = p_.places.terms(frequency) * p_.channel_blocks;
     const T* v = v_ + p_.places.offset(frequency, v_size_);
     const T* u = u_ + panel * p_.panel_size() + p_.places.offset(frequency, p_.place_size());
-    T* m = m_ + frequency * m_step_ + panel * (p_.nr / width) * tiles_ * width;
-    const int64_t rows = balanced_tile(tiles_, kernels<T>().gemm_mr);
-    for (int64_t t = 0; t < tiles_; t += rows) {
-      kernels<T>().winograd_product(std::min(rows, tiles_ - t), blocks, v + t * width,
-                                    tiles_ * width, u, m + t * width, tiles_ * width);
-    }
+    T* m = m_ + frequency * m_step_ + panel * p_.nr * tiles_;
+    multiply_tiles(tiles_, blocks, v, u, u + p_.panel_size(), m);
   }
 
   void transform_output(int64_t block) {

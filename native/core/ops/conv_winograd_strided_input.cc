@@ -12,7 +12,6 @@
 #include <algorithm>
 
 #include "core/conv.h"
-#include "core/gemm.h"
 #include "core/kernels.h"
 #include "core/ops/winograd.h"
 #include "core/ops/winograd_strided.h"
@@ -141,15 +140,10 @@ class Block {
   }
 
   void multiply(int64_t place, int64_t panel) {
-    const int64_t width = p_.width;
     const T* v = v_ + p_.places.frequency(place) * v_step_;
     const T* u = u_ + panel * p_.panel_size() + p_.places.place_offset(place, p_.place_size());
     T* m = m_ + p_.places.place_offset(place, m_size_) + panel * p_.nr * tiles_;
-    const int64_t rows = balanced_tile(tiles_, kernels<T>().gemm_mr);
-    for (int64_t t = 0; t < tiles_; t += rows) {
-      kernels<T>().winograd_product(std::min(rows, tiles_ - t), p_.row_blocks, v + t * width,
-                                    tiles_ * width, u, m + t * width, tiles_ * width);
-    }
+    multiply_tiles(tiles_, p_.row_blocks, v, u, u + p_.panel_size(), m);
   }
 
   void make_pixels(int64_t block) {

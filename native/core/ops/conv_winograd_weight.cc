@@ -23,6 +23,7 @@ namespace laminae {
 namespace {
 
 constexpr int64_t kMinChannels = 16;
+constexpr int64_t kFrequencies = 36;
 constexpr int64_t kBlockElements = 1 << 17;  // of V: 512 KiB
 constexpr int64_t kMinBlockTiles = 128;
 constexpr int64_t kChunkElements = 1 << 20;  // of products: 4 MiB
@@ -39,7 +40,7 @@ bool applies(const ConvShape& s) {
     if (s.kernel[d] != taps || s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return winograd_pays(taps, s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
+  return winograd_pays(wide_tile(taps), s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
 }
 
 // One group of the convolution. x, dy, dw: its first elements.
@@ -52,7 +53,7 @@ class Gradient {
         dy_(dy),
         dw_(dw),
         taps_(s.kernel[2]),
-        tile_(tile_size(taps_)),
+        tile_(wide_tile(taps_).size),
         width_(kernels<T>().vec_width),
         nr_(kernels<T>().gemm_nr),
         channel_blocks_(ceil_div(s.channels_in(), width_)),

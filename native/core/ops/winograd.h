@@ -1,49 +1,100 @@
-// What convolution by Winograd's F(4x4, 3x3) and F(2x2, 5x5) and their weight gradients share: maps
-// cut into tiles that read 6x6, and their transform into frequencies (kernels/winograd.inl).
+// What convolutions by Winograd's F(4x4, 3x3), F(2x2, 5x5) and F(2x2, 3x3) and the weight gradients
+// share: when they pay, maps cut into tiles, their transform into frequencies, and the products
+// (kernels/winograd.inl).
 #pragma once
 #include <algorithm>
 #include <cstdint>
 
 #include "core/conv.h"
+#include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
+#include "core/tap_sum.h"
 
 namespace laminae {
 
-constexpr int64_t kFrequencies = 36;
-constexpr int64_t kReach = 6;  // pixels that a tile reads in each direction
+// F(size x size, taps x taps): tiles of size x size outputs, each of which reads reach x reach
+// pixels.
+struct WinogradTile {
+  int64_t taps, size;
 
-// Outputs of a tile in each direction, for a kernel of taps x taps, 3 or 5.
-inline int64_t tile_size(int64_t taps) { return kReach - taps + 1; }
+  int64_t reach() const { return size + taps - 1; }
+  int64_t frequencies() const { return reach() * reach(); }
+};
 
-// Operations that transforming the weights of one pair of channels costs, in the time of
-// multiply-adds: while the 36 frequencies of all pairs fit into the last cache, and beyond.
-// Measured: 0.24 ms for 256x256, 3.5-6 ms for 512x512.
-constexpr int64_t kWeightCost = 800;
-constexpr int64_t kFarWeightCost = 4000;
+// Those of reach 6: F(4x4, 3x3) and F(2x2, 5x5).
+inline WinogradTile wide_tile(int64_t taps) { return {taps, 7 - taps}; }
+
 // Multiply-adds below which the exact sum is quick enough: 0.2 ms.
 constexpr int64_t kLeastWork = 16 << 20;
-constexpr int64_t kNearPairs = (16 << 20) / (kFrequencies * sizeof(float));
 
 // Whether tiles save more multiplications than it costs to transform the weights, which a training
 // step changes every time: n images of height x width outputs, `pairs` of channels in all.
-inline bool winograd_pays(int64_t taps, int64_t n, int64_t height, int64_t width, int64_t pairs) {
-  const int64_t direct = taps * taps * n * height * width;
+inline bool winograd_pays(const WinogradTile& tile, int64_t n, int64_t height, int64_t width,
+                          int64_t pairs) {
+  const int64_t direct = tile.taps * tile.taps * n * height * width;
   if (direct * pairs < kLeastWork) return false;
-  const int64_t size = tile_size(taps);
-  const int64_t tiles = n * ceil_div(height, size) * ceil_div(width, size);
-  const int64_t saved = 2 * (direct - kFrequencies * tiles);
-  return saved >= (pairs <= kNearPairs ? kWeightCost : kFarWeightCost);
+  const int64_t tiles = n * ceil_div(height, tile.size) * ceil_div(width, tile.size);
+  const int64_t saved = direct - tile.frequencies() * tiles;
+  if (4 * saved < direct) return false;  // a multiplication of the exact sum is cheaper
+  // What transforming the weights of one pair of channels costs per frequency, in operations that
+  // take as long: while those of all pairs fit into the last cache, and beyond. Measured: 0.15 to
+  // 0.24 ms for 256x256 and 36 frequencies, 0.5 to 0.9 for 512x512 and 16, 1.6 to 2.2 for 36.
+  const int64_t bytes = tile.frequencies() * pairs * static_cast<int64_t>(sizeof(float));
+  return 2 * saved >= (bytes <= 16 << 20 ? 22 : 111) * tile.frequencies();
 }
 
-// Planes cut into tiles of size x size that read 6x6 pixels, the first one from (top, left) on.
+// The kernels of channels [first, first + count) of one of the panels of gemm_nr rows of all
+// groups, as [channels][taps][gemm_nr], zeros beyond the last row: some at a time, so that they are
+// transformed while they are in L1.
+template <class T>
+void load_panel(const TapSum& s, const T* w, int64_t panel, int64_t first, int64_t count, T* to) {
+  const int64_t nr = kernels<T>().gemm_nr;
+  const int64_t panels = ceil_div(s.rows, nr);
+  const int64_t taps = s.kernel_size();
+  const int64_t row = panel % panels * nr;
+  const int64_t rows = std::min(nr, s.rows - row);
+  if (rows < nr) std::fill(to, to + count * taps * nr, T{0});
+  w += panel / panels * s.rows * s.channels * taps;
+  if (!s.transposed) {
+    const T* from = w + (row * s.channels + first) * taps;
+    kernels<T>().pack_panel_transposed(count * taps, rows, from, s.channels * taps, to, nr);
+    return;
+  }
+  for (int64_t c = 0; c < count; ++c) {
+    kernels<T>().pack_panel_transposed(taps, rows, w + ((first + c) * s.rows + row) * taps, taps,
+                                       to + c * taps * nr, nr);
+  }
+}
+
+// m = v u for all tiles of a frequency and a panel of gemm_nr rows: v [blocks][tiles][width], u
+// [blocks * width][gemm_nr], m [gemm_nr / width][tiles][width]. `ahead` is the u of the product to
+// come: each is read once per block of tiles, often from memory, and every call of the kernel asks
+// for its part. 512->512 @7 batch 8 takes 2.5 ms instead of 3.2, a training step's convolutions
+// 256->256 @14 8.4 instead of 8.9.
+template <class T>
+void multiply_tiles(int64_t tiles, int64_t blocks, const T* v, const T* u, const T* ahead, T* m) {
+  const int64_t width = kernels<T>().vec_width;
+  const int64_t rows = balanced_tile(tiles, kernels<T>().gemm_mr);
+  constexpr int64_t kLine = 64 / sizeof(T);
+  const int64_t part = ceil_div(width * kernels<T>().gemm_nr * rows, tiles * kLine) * kLine;
+  for (int64_t t = 0; t < tiles; t += rows) {
+    kernels<T>().winograd_product(std::min(rows, tiles - t), blocks, v + t * width, tiles * width,
+                                  u, m + t * width, tiles * width, ahead, part);
+    ahead += blocks * part;
+  }
+}
+
+// Planes cut into tiles of size x size that read reach x reach pixels, the first one from (top,
+// left) on.
 struct TileMap {
   int64_t size;
   int64_t height, width;
   int64_t top, left;
   int64_t tile_rows, tile_cols;
+  int64_t reach = 6;
 
   // Calls fn(image, tile row, tile rows, first tile) for the images that rows of tiles [first,
   // last), counted through the images, belong to.
@@ -75,25 +126,25 @@ struct TileMap {
   }
 
   // B^T d B of the tiles of rows [first, last) of `lanes` channels: x their first plane in image 0,
-  // v [36][v_step] their block of vectors.
+  // v [reach^2][v_step] their block of vectors.
   template <class T>
   void transform(const T* x, int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
                  int64_t v_step) const {
     const int64_t vec = kernels<T>().vec_width;
-    const int64_t overlap = kReach - size;
+    const int64_t overlap = reach - size;
     const int64_t cols = tile_cols * size + overlap;
     const int64_t line = cols * vec;
     Scratch scratch;
-    T* strip = scratch.get<T>(kReach * line);
-    T* tmp = scratch.get<T>(kReach * line);
+    T* strip = scratch.get<T>(reach * line);
+    T* tmp = scratch.get<T>(reach * line);
     each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
       for (int64_t i = 0; i < count; ++i) {
         const int64_t position = (tile_row + i) * size + top;
         // The last lines of a row of tiles are the first of the next.
-        if (i > 0) std::copy(strip + size * line, strip + kReach * line, strip);
-        for (int64_t r = i > 0 ? overlap : 0; r < kReach; ++r)
+        if (i > 0) std::copy(strip + size * line, strip + reach * line, strip);
+        for (int64_t r = i > 0 ? overlap : 0; r < reach; ++r)
           read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
-        kernels<T>().winograd_input(tile_cols, size, strip, line, tmp,
+        kernels<T>().winograd_input(reach, tile_cols, size, strip, line, tmp,
                                     v + (tile + i * tile_cols) * vec, v_step);
       }
     });

@@ -100,29 +100,27 @@ void strided_weights(const TapSum& s, const StridedPlaces& places, bool mirrored
   for (int64_t i = 0; i < 9; ++i) tap[i] = mirrored ? 8 - i : i;
   int64_t at[kStridedPlaces];
   places.offsets(place_size, at);
-  Scratch scratch;
-  T* spatial = scratch.get<T>(tap_weights_size(s, nr));
-  if (s.rows % nr != 0) std::fill(spatial, spatial + tap_weights_size(s, nr), T{0});
-  pack_tap_weights(s, w, nr, spatial);
   // Some channels at a time: as many streams as places are written.
   constexpr int64_t kChannels = 16;
   const int64_t chunks = ceil_div(s.channels, kChannels);
   const int64_t work = places.count() * kChannels * nr;
-  parallel_for(
-      s.groups * panels * chunks, ceil_div(kConvGrain / 8, work), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const int64_t panel = i / chunks;  // of all groups
-          const int64_t first = i % chunks * kChannels;
-          const int64_t count = std::min(kChannels, s.channels - first);
-          T* u = packed + panel * places.elements(place_size) + first * nr;
-          kernels<T>().winograd_strided_weights(
-              places.tile, count, spatial + (panel * s.channels + first) * 9 * nr, tap, u, at);
-          if (first + count < s.channels) continue;
-          for (int64_t k = 0; k < places.count(); ++k) {
-            std::fill(u + at[k] + count * nr, u + at[k] + place_size - first * nr, T{0});
-          }
-        }
-      });
+  parallel_for(s.groups * panels * chunks, ceil_div(kConvGrain / 8, work),
+               [&](int64_t begin, int64_t end) {
+                 Scratch scratch;
+                 T* spatial = scratch.get<T>(kChannels * 9 * nr);
+                 for (int64_t i = begin; i < end; ++i) {
+                   const int64_t panel = i / chunks;  // of all groups
+                   const int64_t first = i % chunks * kChannels;
+                   const int64_t count = std::min(kChannels, s.channels - first);
+                   T* u = packed + panel * places.elements(place_size) + first * nr;
+                   load_panel(s, w, panel, first, count, spatial);
+                   kernels<T>().winograd_strided_weights(places.tile, count, spatial, tap, u, at);
+                   if (first + count < s.channels) continue;
+                   for (int64_t k = 0; k < places.count(); ++k) {
+                     std::fill(u + at[k] + count * nr, u + at[k] + place_size - first * nr, T{0});
+                   }
+                 }
+               });
 }
 
 // The places of tiles of rows [first, last) of `lanes` channels: x their first plane in image 0, v
