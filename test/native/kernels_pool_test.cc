@@ -204,7 +204,7 @@ void check_all(const Case& c, Random& random, Touch touch) {
 
 Case random_case(Random& random, int rank) {
   Case c{};
-  c.planes = random.integer(1, 3);
+  c.planes = random.integer(0, 4) == 0 ? random.integer(16, 40) : random.integer(1, 3);
   c.ceil_mode = random.integer(0, 1) == 1;
   for (int i = 0; i < 3; ++i) {
     const bool used = i >= 3 - rank;
@@ -234,6 +234,12 @@ const Case kCases[] = {
     {4, {1, 7, 7}, {1, 7, 7}, {1, 7, 7}, {0, 0, 0}, {1, 1, 1}, false},        // one window a plane
     {2, {1, 40, 70}, {1, 20, 70}, {1, 20, 70}, {0, 0, 0}, {1, 1, 1}, false},  // long runs
     {1, {1, 1, 4000}, {1, 1, 3}, {1, 1, 5}, {0, 0, 1}, {1, 1, 1}, false},
+    {16, {1, 10, 10}, {1, 3, 3}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, false},  // planes in lanes
+    {37, {1, 4, 4}, {1, 3, 3}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, false},
+    {100, {1, 4, 4}, {1, 2, 2}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, false},
+    {33, {1, 7, 5}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, false},
+    {20, {1, 9, 6}, {1, 2, 3}, {1, 3, 2}, {0, 1, 1}, {1, 2, 2}, true},
+    {19, {4, 5, 3}, {2, 2, 2}, {2, 2, 1}, {1, 1, 0}, {1, 1, 1}, false},
 };
 
 }  // namespace

@@ -8,11 +8,12 @@
 // max_pool_indices makes positions of bytes for those who ask for them; scatter_planes is the
 // backward of positions.
 //
-// Ways, in order: rows of cells in vectors (ops/pool_rows.h) where rows are long enough, else
-// window by window.
+// Ways, in order: planes in lanes (ops/pool_lanes.h) where there are many small ones; rows of cells
+// in vectors (ops/pool_rows.h) where rows are long enough; else window by window.
 #include <cmath>
 #include <limits>
 
+#include "core/ops/pool_lanes.h"
 #include "core/ops/pool_rows.h"
 
 namespace laminae {
@@ -120,6 +121,10 @@ void max_by_rows(const PoolGeometry& g, const T* x, T* y, uint8_t* chosen) {
 
 template <class T>
 void max_pool(const PoolGeometry& g, const T* x, T* y, uint8_t* chosen, int32_t* index) {
+  if (pools_in_lanes<T>(g) && index == nullptr) {
+    max_pool_lanes(g, kLowest<T>, x, y, chosen);
+    return;
+  }
   if (pools_by_rows(g) && index == nullptr) {
     max_by_rows(with_planes_stacked(g), x, y, chosen);
     return;
@@ -173,6 +178,10 @@ void for_each_position(const PoolGeometry& g, const uint8_t* chosen, Visit&& vis
 
 template <class T>
 void max_pool_backward(const PoolGeometry& g, const T* dy, const uint8_t* chosen, T* dx) {
+  if (pools_in_lanes<T>(g)) {
+    max_pool_backward_lanes(g, dy, chosen, dx);
+    return;
+  }
   if (!pools_by_rows(g)) {
     parallel_for(g.in_count(), kPoolGrain,
                  [&](int64_t begin, int64_t end) { std::fill(dx + begin, dx + end, T{0}); });
