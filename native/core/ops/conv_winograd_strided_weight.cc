@@ -2,13 +2,14 @@
 // forward pass, dy is cut into tiles of 4x4 or 3x3, and 81 or 49 products over the tiles take the
 // place of 144 or 81 (kernels/winograd_strided.inl).
 //
-//   V [81 or 49 places][channel blocks][tiles][width], U [25 or 16 frequencies][row blocks][tiles]
-//   [width] of a block of tiles; products [channel groups][panels][81 or 49][channels][nr] are
-//   summed over the blocks, in order, and give dw at the end.
+//   U [25 or 16 frequencies][row blocks][tiles][width] of a block of tiles; for every block of
+//   channels V [81 or 49 places][tiles][width]; products [channel blocks][panels][81 or 49][width]
+//   [nr] are summed over the blocks of tiles, in order, and give dw at the end.
 //
 // Threads: where products are few, blocks are cut into up to kChunks parts, each with products of
-// its own, added up in order; where they are many, the transforms of a block are split over
-// channels and its products over places. Both depend on the shape alone.
+// its own, added up in order. Where they are many, every thread makes the products of some blocks
+// of channels with a V of its own, which stays in L2; if that is too coarse, V is made first and
+// shared. The latter does not show in the bits, the former depends on the shape alone.
 #include <algorithm>
 
 #include "core/conv.h"
@@ -27,7 +28,6 @@ constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
 constexpr int64_t kMinBlockTiles = 128;
 constexpr int64_t kChunkElements = 1 << 18;  // of products: 1 MiB
 constexpr int64_t kChunks = 8;
-constexpr int64_t kGroupChannels = 64;  // share what is read of U
 
 int64_t tile_of(const ConvShape& s) {
   return strided_tile(s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
@@ -59,8 +59,6 @@ class Gradient {
         channel_blocks_(ceil_div(s.channels_in(), width_)),
         panels_(ceil_div(s.channels_out(), nr_)),
         row_blocks_(panels_ * (nr_ / width_)),
-        group_blocks_(std::min(channel_blocks_, kGroupChannels / width_)),
-        groups_(ceil_div(channel_blocks_, group_blocks_)),
         map_{2 * places_.tile,
              s.in[1],
              s.in[2],
@@ -69,15 +67,14 @@ class Gradient {
              ceil_div(s.out[1], places_.tile),
              ceil_div(s.out[2], places_.tile)},
         dy_map_{places_.tile, s.out[1], s.out[2], 0, 0, map_.tile_rows, map_.tile_cols},
-        m_size_(group_blocks_ * width_ * nr_) {}
+        item_size_(places_.elements(width_ * nr_)) {}
 
   void run() {
     const int64_t rows = s_.n * map_.tile_rows;
     const int64_t block_tiles =
         std::max(kMinBlockTiles, kBlockElements / (places_.count() * channel_blocks_ * width_));
-    const int64_t items = groups_ * panels_;
-    const int64_t item_size = places_.elements(m_size_);
-    const int64_t products = items * item_size;
+    const int64_t items = channel_blocks_ * panels_;
+    const int64_t products = items * item_size_;
     int64_t blocks = ceil_div(rows, std::max<int64_t>(1, block_tiles / map_.tile_cols));
     int64_t chunks = 1;
     if (blocks > 1 && products <= kChunkElements) {
@@ -86,20 +83,16 @@ class Gradient {
       blocks = ceil_div(blocks, chunks) * chunks;
     }
     const int64_t most = ceil_div(rows, blocks) * map_.tile_cols;  // tiles of a block
-    v_size_ = channel_blocks_ * most * width_;
+    v_size_ = most * width_;
     u_step_ = row_blocks_ * most * width_ + 16;
-    if (blocks == 1) return run_block(rows);
+    if (blocks == 1) return add_block(0, rows, false, nullptr);
     Scratch scratch;
     T* m = scratch.get<T>(chunks * products);
     const auto add_chunk = [&](int64_t chunk) {
-      Scratch own;
-      T* v = own.get<T>(places_.elements(v_size_));
-      T* u = own.get<T>(places_.frequencies() * u_step_);
       const int64_t begin = blocks * chunk / chunks;
       const int64_t end = blocks * (chunk + 1) / chunks;
       for (int64_t b = begin; b < end; ++b) {
-        add_block(b * rows / blocks, (b + 1) * rows / blocks, b > begin, v, u,
-                  m + chunk * products);
+        add_block(b * rows / blocks, (b + 1) * rows / blocks, b > begin, m + chunk * products);
       }
     };
     if (chunks > 1) {
@@ -107,15 +100,15 @@ class Gradient {
     } else {
       add_chunk(0);
     }
-    parallel_for(items, conv_grain(item_size), [&](int64_t begin, int64_t end) {
+    parallel_for(items, conv_grain(item_size_), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        T* total = m + i * item_size;
+        T* total = m + i * item_size_;
         for (int64_t chunk = 1; chunk < chunks; ++chunk) {
           // Not the gaps between frequencies: nobody has written them.
           for (int64_t f = 0; f < places_.frequencies(); ++f) {
-            T* sum = total + places_.offset(f, m_size_);
-            kernels<T>().scale_add(places_.terms(f) * m_size_, T{1}, sum + chunk * products, T{1},
-                                   sum);
+            T* sum = total + places_.offset(f, width_ * nr_);
+            kernels<T>().scale_add(places_.terms(f) * width_ * nr_, T{1}, sum + chunk * products,
+                                   T{1}, sum);
           }
         }
         finish(i / panels_, i % panels_, total);
@@ -124,54 +117,66 @@ class Gradient {
   }
 
  private:
-  // All rows of tiles at once: the products of an item are used up while they are in cache.
-  void run_block(int64_t rows) const {
-    const int64_t tiles = rows * map_.tile_cols;
+  // The products of rows of tiles [first, last), into or onto m; with m null they are all and are
+  // used up while they are in cache.
+  void add_block(int64_t first, int64_t last, bool accumulate, T* m) const {
+    const int64_t tiles = (last - first) * map_.tile_cols;
+    const int64_t v_elements = places_.elements(v_size_);
+    const bool shared = channel_blocks_ < 4 * num_threads() && channel_blocks_ % num_threads() != 0;
     Scratch scratch;
-    T* v = scratch.get<T>(places_.elements(v_size_));
     T* u = scratch.get<T>(places_.frequencies() * u_step_);
-    transform_block(0, rows, v, u);
-    parallel_for(groups_ * panels_, conv_grain(places_.count() * m_size_ * tiles),
+    T* all_v = shared ? scratch.get<T>(channel_blocks_ * v_elements) : nullptr;
+    parallel_for(row_blocks_ + (shared ? channel_blocks_ : 0),
+                 conv_grain(places_.frequencies() * 20 * tiles * width_),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     if (i < row_blocks_) {
+                       transform_gradient(i, first, last, tiles, u + i * tiles * width_);
+                     } else {
+                       const int64_t block = i - row_blocks_;
+                       transform_input(block, first, last, all_v + block * v_elements);
+                     }
+                   }
+                 });
+    const int64_t items = channel_blocks_ * panels_;
+    const auto sums_of = [&](int64_t block, int64_t panel) {
+      return m + (block * panels_ + panel) * item_size_;
+    };
+    const int64_t work = width_ * nr_ * tiles;
+    if (shared && m != nullptr) {
+      parallel_for(items * places_.count(), conv_grain(work), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t block = i / places_.count() / panels_;
+          const int64_t panel = i / places_.count() % panels_;
+          correlate(i % places_.count(), tiles, all_v + block * v_elements, u + panel * nr_ * tiles,
+                    accumulate, sums_of(block, panel));
+        }
+      });
+      return;
+    }
+    const auto make = [&](int64_t block, int64_t panel, const T* v) {
+      Scratch own;
+      T* sums = m == nullptr ? own.get<T>(item_size_) : sums_of(block, panel);
+      for (int64_t place = 0; place < places_.count(); ++place)
+        correlate(place, tiles, v, u + panel * nr_ * tiles, accumulate, sums);
+      if (m == nullptr) finish(block, panel, sums);
+    };
+    if (shared) {
+      parallel_for(items, conv_grain(places_.count() * work), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          make(i / panels_, i % panels_, all_v + i / panels_ * v_elements);
+      });
+      return;
+    }
+    parallel_for(channel_blocks_, conv_grain(places_.count() * work * panels_),
                  [&](int64_t begin, int64_t end) {
                    Scratch own;
-                   T* m = own.get<T>(places_.elements(m_size_));
+                   T* v = own.get<T>(v_elements);
                    for (int64_t i = begin; i < end; ++i) {
-                     for (int64_t place = 0; place < places_.count(); ++place)
-                       correlate(i / panels_, i % panels_, place, tiles, false, v, u, m);
-                     finish(i / panels_, i % panels_, m);
+                     transform_input(i, first, last, v);
+                     for (int64_t panel = 0; panel < panels_; ++panel) make(i, panel, v);
                    }
                  });
-  }
-
-  // The products of rows of tiles [first, last), into or onto m.
-  void add_block(int64_t first, int64_t last, bool accumulate, T* v, T* u, T* m) const {
-    transform_block(first, last, v, u);
-    const int64_t tiles = (last - first) * map_.tile_cols;
-    const int64_t items = groups_ * panels_;
-    parallel_for(places_.count() * items, conv_grain(m_size_ * tiles),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) {
-                     const int64_t item = i % items;
-                     correlate(item / panels_, item % panels_, i / items, tiles, accumulate, v, u,
-                               m + item * places_.elements(m_size_));
-                   }
-                 });
-  }
-
-  void transform_block(int64_t first, int64_t last, T* v, T* u) const {
-    const int64_t tiles = (last - first) * map_.tile_cols;
-    parallel_for(
-        channel_blocks_ + row_blocks_, conv_grain(places_.frequencies() * 20 * tiles * width_),
-        [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            if (i < channel_blocks_) {
-              transform_input(i, first, last, v + i * tiles * width_);
-            } else {
-              const int64_t row_block = i - channel_blocks_;
-              transform_gradient(row_block, first, last, tiles, u + row_block * tiles * width_);
-            }
-          }
-        });
   }
 
   void transform_input(int64_t block, int64_t first, int64_t last, T* v) const {
@@ -205,30 +210,24 @@ class Gradient {
         });
   }
 
-  // One place: m [places][channels of the group][nr]
-  void correlate(int64_t group, int64_t panel, int64_t place, int64_t tiles, bool accumulate,
-                 const T* all_v, const T* all_u, T* all_m) const {
+  // v [places][tiles][width], u [frequencies][nr / width][tiles][width], m [places][width][nr]
+  void correlate(int64_t place, int64_t tiles, const T* v, const T* u, bool accumulate,
+                 T* m) const {
     const int64_t rows = kernels<T>().winograd_rows;
-    const int64_t blocks = std::min(group_blocks_, channel_blocks_ - group * group_blocks_);
-    const T* v =
-        all_v + places_.place_offset(place, v_size_) + group * group_blocks_ * tiles * width_;
-    const T* u = all_u + places_.frequency(place) * u_step_ + panel * nr_ * tiles;
-    T* m = all_m + places_.place_offset(place, m_size_);
-    for (int64_t b = 0; b < blocks; ++b) {
-      for (int64_t i = 0; i < width_; i += rows) {
-        kernels<T>().winograd_correlate(tiles, v + b * tiles * width_ + i, u, tiles * width_,
-                                        accumulate, m + (b * width_ + i) * nr_);
-      }
-    }
+    v += places_.place_offset(place, v_size_);
+    u += places_.frequency(place) * u_step_;
+    m += places_.place_offset(place, width_ * nr_);
+    for (int64_t i = 0; i < width_; i += rows)
+      kernels<T>().winograd_correlate(tiles, v + i, u, tiles * width_, accumulate, m + i * nr_);
   }
 
-  void finish(int64_t group, int64_t panel, const T* m) const {
-    const int64_t channel = group * group_blocks_ * width_;
+  void finish(int64_t block, int64_t panel, const T* m) const {
+    const int64_t channel = block * width_;
     const int64_t row = panel * nr_;
-    const int64_t channels = std::min(group_blocks_ * width_, s_.channels_in() - channel);
+    const int64_t channels = std::min(width_, s_.channels_in() - channel);
     const int64_t depth = s_.channels_in() * 9;
     int64_t at[kStridedPlaces];
-    places_.offsets(m_size_, at);
+    places_.offsets(width_ * nr_, at);
     Scratch scratch;
     T* spatial = scratch.get<T>(channels * 9 * nr_);
     kernels<T>().winograd_strided_dw(places_.tile, channels, m, at, spatial);
@@ -243,9 +242,8 @@ class Gradient {
   StridedPlaces places_;
   int64_t width_, nr_;
   int64_t channel_blocks_, panels_, row_blocks_;
-  int64_t group_blocks_, groups_;  // channel blocks that make an item together
   TileMap map_, dy_map_;
-  int64_t m_size_;
+  int64_t item_size_;  // of the products of a block of channels and a panel
   int64_t v_size_ = 0, u_step_ = 0;
 };
 
