@@ -353,6 +353,12 @@ void winograd_correlate(int64_t tiles, const T* v, const T* u, int64_t u_block, 
   LAMINAE_UNROLL for (int i = 0; i < kRows; i++) {
     LAMINAE_UNROLL for (int j = 0; j < kNv; j++) acc[i][j] = V::zero();
   }
+  // The total, which was last used a block ago.
+  if (accumulate) {
+    for (int i = 0; i < kRows * kNv * kW; i += 64 / static_cast<int>(sizeof(T))) {
+      LAMINAE_PREFETCH(m + i);
+    }
+  }
   for (int64_t t = 0; t < tiles; t++) {
     V uv[kNv];
     LAMINAE_UNROLL for (int j = 0; j < kNv; j++) uv[j] = V::load(u + j * u_block);

@@ -263,6 +263,8 @@ TEST_CASE(
         Case{1, 2, 64, 66, 22, 20, 1, 0, 3},   // groups, zeros below
         Case{3, 1, 40, 40, 13, 30, 2, 2, 0},   // more padding
         Case{1, 1, 16, 16, 112, 90, 1, 1, 0},  // several blocks of tiles
+        Case{1, 1, 16, 20, 12, 500, 1, 1, 0},  // fewer rows of tiles than blocks
+        Case{1, 1, 96, 340, 45, 46, 1, 1, 0},  // many products, blocks that threads share
         Case{2, 1, 32, 32, 10, 10, 2, 2, 0, 5}, Case{1, 1, 40, 37, 30, 31, 0, 1, 2, 5},
         Case{2, 2, 96, 66, 11, 14, 3, 2, 0, 5}}) {
     const Case c = with_work(few);
