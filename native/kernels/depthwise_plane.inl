@@ -4,14 +4,16 @@
 //
 // A tile is R rows of N vectors; the lines that its rows share are read once, N + 1 vectors of
 // each, and windows of neighbouring vectors give the taps. With stride 2 vectors are parted into
-// even and odd columns in registers. A plane of 56 x 56 in L1 takes 0.33 us with AVX-512, and 0.185
+// even and odd columns in registers. A plane of 56 x 56 in L1 takes 0.28 us with AVX-512, and 0.12
 // at stride 2.
 
 // Rows and vectors of a tile: as many as stay in registers beside the weights, or nearly so. 8
 // images of 144 channels of 56 x 56 take 0.49 ms in tiles of 4 x 4 vectors of AVX-512, 0.58 in 4 x
-// 2; at stride 2 0.28 and 0.24.
-template <class T, int K>
-constexpr int kPlaneRows = kVectorRegisters<T> == 16 || K > 3 ? 2 : 4;
+// 2; at stride 2 0.28 and 0.24, and a plane in L1 0.15 us with tiles of 4 rows and 0.12 with 7.
+template <class T, int K, int S>
+constexpr int kPlaneRows = kVectorRegisters<T> == 16 || K > 3 ? 2
+                           : S == 1                           ? 4
+                                                              : 7;
 template <class T, int K, int S>
 constexpr int kPlaneVectors = !Vec<T>::kCheapParts || K > 3 ? 1
                               : S == 1                      ? 4
@@ -22,8 +24,9 @@ template <class T>
 constexpr int kDepthwiseKernel = kVectorRegisters<T> == 16 ? 3 : 5;
 
 // Planes are read one after the other, but too little at a time for the hardware to look far ahead:
-// 8 images of 144 channels of 56 x 56 at stride 2 take 0.50 ms without requests and 0.32 with them.
-constexpr int kPlaneAhead = 4096;  // bytes
+// 8 images of 144 channels of 56 x 56 at stride 2 take 0.33 ms without requests, 0.20 with them
+// 4096 bytes ahead and 0.19 with 8192.
+constexpr int kPlaneAhead = 8192;  // bytes
 
 LAMINAE_INLINE int64_t clamp_lanes(int64_t n, int64_t width) {
   return n < 0 ? 0 : n > width ? width : n;
@@ -69,8 +72,8 @@ LAMINAE_INLINE void column_windows(const Vec<T> (&low)[S], const Vec<T> (&high)[
 
 // What the K taps of a line read for vector v of a tile; low: its first vectors, replaced by those
 // of v + 1. Without an edge and a stride loads are cheaper than two or three shuffles, but for
-// vectors as long as a cache line.
-template <bool kEdge, class T, int K, int S, bool kMirrored, int N>
+// vectors as long as a cache line. kClosed: what follows the tile is outside the row.
+template <bool kEdge, bool kClosed, class T, int K, int S, bool kMirrored, int N>
 LAMINAE_INLINE void line_windows(const RowSpan<T, N>& span, const T* row, int v, Vec<T> (&low)[S],
                                  Vec<T> (&xv)[K]) {
   using V = Vec<T>;
@@ -80,7 +83,11 @@ LAMINAE_INLINE void line_windows(const RowSpan<T, N>& span, const T* row, int v,
     }
   } else {
     V high[S];
-    load_parted<kEdge>(span, row, (v + 1) * S, high);
+    if (kClosed && (v + 2) * S == N) {
+      LAMINAE_UNROLL for (int u = 0; u < S; u++) high[u] = V::zero();
+    } else {
+      load_parted<kEdge>(span, row, (v + 1) * S, high);
+    }
     column_windows<T, K, S, kMirrored>(low, high, xv);
     LAMINAE_UNROLL for (int u = 0; u < S; u++) low[u] = high[u];
   }
@@ -110,7 +117,7 @@ LAMINAE_INLINE bool is_inside(int64_t q, int64_t width, int64_t vectors) {
 // ---- sums ----
 
 // Rows [row, row + R) of y.
-template <bool kEdge, class T, int K, int S, bool kMirrored, int R, int N>
+template <bool kEdge, bool kClosed, class T, int K, int S, bool kMirrored, int R, int N>
 LAMINAE_INLINE void plane_tile(const DepthwisePlane& s, const RowSpan<T, (N + 1) * S>& span,
                                int64_t row, int64_t i, const T* x, const T* zeros,
                                const Vec<T> (&w)[K * K], const T* bias, T* y) {
@@ -128,7 +135,7 @@ LAMINAE_INLINE void plane_tile(const DepthwisePlane& s, const RowSpan<T, (N + 1)
     if (kEdge || S > 1) load_parted<kEdge>(span, line, 0, low);
     LAMINAE_UNROLL for (int v = 0; v < N; v++) {
       V xv[K];
-      line_windows<kEdge, T, K, S, kMirrored>(span, line, v, low, xv);
+      line_windows<kEdge, kClosed, T, K, S, kMirrored>(span, line, v, low, xv);
       LAMINAE_UNROLL for (int b = 0; b < K; b++) {
         LAMINAE_UNROLL for (int r = 0; r < R; r++) {
           if (l - S * r >= 0 && l - S * r < K)
@@ -156,20 +163,20 @@ LAMINAE_INLINE void plane_tile(const DepthwisePlane& s, const RowSpan<T, (N + 1)
 
 // The last rows that are no whole tile are made together with some before them, twice: the results
 // are the same.
-template <bool kEdge, class T, int K, int S, bool kMirrored, int N>
+template <bool kEdge, bool kClosed, class T, int K, int S, bool kMirrored, int N>
 LAMINAE_INLINE void plane_rows(const DepthwisePlane& s, const RowSpan<T, (N + 1) * S>& span,
                                int64_t first, int64_t end, int64_t i, const T* x, const T* zeros,
                                const Vec<T> (&w)[K * K], const T* bias, T* y) {
-  constexpr int R = kPlaneRows<T, K>;
+  constexpr int R = kPlaneRows<T, K, S>;
   if (end - first < R) {
     for (int64_t r = first; r < end; r++) {
-      plane_tile<kEdge, T, K, S, kMirrored, 1, N>(s, span, r, i, x, zeros, w, bias, y);
+      plane_tile<kEdge, kClosed, T, K, S, kMirrored, 1, N>(s, span, r, i, x, zeros, w, bias, y);
     }
     return;
   }
   for (int64_t r = first; r < end; r += R) {
     const int64_t row = r < end - R ? r : end - R;
-    plane_tile<kEdge, T, K, S, kMirrored, R, N>(s, span, row, i, x, zeros, w, bias, y);
+    plane_tile<kEdge, kClosed, T, K, S, kMirrored, R, N>(s, span, row, i, x, zeros, w, bias, y);
   }
 }
 
@@ -186,10 +193,12 @@ LAMINAE_INLINE void plane_strip(const DepthwisePlane& s, int64_t first, int64_t 
   }
   const RowSpan<T, (N + 1) * S> span(s.left + i * S, s.width);
   if (!Vec<T>::kCheapParts && is_inside<T, K, S>(span.q, s.width, N)) {
-    plane_rows<Vec<T>::kCheapParts, T, K, S, kMirrored, N>(s, span, first, end, i, x, zeros, w,
-                                                           bias, y);
+    plane_rows<Vec<T>::kCheapParts, false, T, K, S, kMirrored, N>(s, span, first, end, i, x, zeros,
+                                                                  w, bias, y);
+  } else if (span.end[N * S] <= 0) {
+    plane_rows<true, true, T, K, S, kMirrored, N>(s, span, first, end, i, x, zeros, w, bias, y);
   } else {
-    plane_rows<true, T, K, S, kMirrored, N>(s, span, first, end, i, x, zeros, w, bias, y);
+    plane_rows<true, false, T, K, S, kMirrored, N>(s, span, first, end, i, x, zeros, w, bias, y);
   }
 }
 
@@ -389,7 +398,7 @@ LAMINAE_INLINE void plane_gradient_tile(const DepthwisePlane& s,
     if (kEdge || S > 1) load_parted<kEdge>(span, line, 0, low);
     LAMINAE_UNROLL for (int v = 0; v < N; v++) {
       V xv[K];
-      line_windows<kEdge, T, K, S, false>(span, line, v, low, xv);
+      line_windows<kEdge, false, T, K, S, false>(span, line, v, low, xv);
       LAMINAE_UNROLL for (int b = 0; b < K; b++) {
         if (kEdge && v + 1 == N) xv[b] = xv[b].first(last);
         LAMINAE_UNROLL for (int r = 0; r < R; r++) {
@@ -407,7 +416,7 @@ LAMINAE_NOINLINE void depthwise_gradient_fixed(const DepthwisePlane& s,
                                                const RowSpan<T, (N + 1) * S>& span, int64_t first,
                                                int64_t end, int64_t i, const T* x, const T* zeros,
                                                const T* dy, Vec<T> (&acc)[K * K + 1]) {
-  constexpr int R = kPlaneRows<T, K>;
+  constexpr int R = kPlaneRows<T, K, S>;
   Vec<T> own[K * K + 1];
   LAMINAE_UNROLL for (int t = 0; t <= K * K; t++) own[t] = acc[t];
   int64_t r = first;
