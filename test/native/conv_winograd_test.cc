@@ -264,6 +264,7 @@ TEST_CASE(
         Case{3, 1, 40, 40, 13, 30, 2, 2, 0},   // more padding
         Case{1, 1, 16, 16, 112, 90, 1, 1, 0},  // several blocks of tiles
         Case{1, 1, 16, 20, 12, 500, 1, 1, 0},  // fewer rows of tiles than blocks
+        Case{1, 1, 260, 280, 7, 6, 1, 1, 0},   // many channels, few tiles
         Case{1, 1, 96, 340, 45, 46, 1, 1, 0},  // many products, blocks that threads share
         Case{2, 1, 32, 32, 10, 10, 2, 2, 0, 5}, Case{1, 1, 40, 37, 30, 31, 0, 1, 2, 5},
         Case{2, 2, 96, 66, 11, 14, 3, 2, 0, 5}}) {
@@ -298,7 +299,7 @@ TEST_CASE("winograd: not where exact sums are asked for, nor where it does not p
   CHECK(conv.run(0, true) == conv.run(place_of("gemm"), false));
   for (const Case& c :
        {Case{1, 1, 320, 320, 5, 4, 1, 1, 0},    // 2 or 6 tiles
-        Case{32, 1, 512, 512, 3, 3, 1, 1, 0},   // 4 tiles of 2x2 for 9 outputs
+        Case{16, 1, 512, 512, 3, 3, 1, 1, 0},   // 4 tiles of 2x2 for 9 outputs
         Case{1, 1, 1024, 1024, 7, 7, 1, 1, 0},  // weights of 67 or 151 MB
         Case{4, 1, 15, 32, 56, 56, 1, 1, 0},    // few channels
         Case{4, 1, 32, 15, 56, 56, 1, 1, 0}, Case{1, 1, 32, 32, 40, 40, 1, 1, 0}}) {  // little work

@@ -26,6 +26,9 @@ namespace {
 
 constexpr int64_t kMinChannels = 16;
 constexpr int64_t kFrequencies = 36;
+// Products become weights while they are in L2, so that many cost as little as few.
+constexpr int64_t kWeightCost = 10;
+
 constexpr int64_t kBlockElements = 1 << 17;  // of V: 512 KiB
 constexpr int64_t kMinBlockTiles = 128;
 constexpr int64_t kChunkElements = 1 << 20;  // of products: 4 MiB
@@ -42,7 +45,8 @@ bool applies(const ConvShape& s) {
     if (s.kernel[d] != taps || s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return winograd_pays(wide_tile(taps), s.n, s.out[1], s.out[2], s.c_in * s.channels_out());
+  return winograd_pays(wide_tile(taps), s.n, s.out[1], s.out[2], s.c_in * s.channels_out(),
+                       kWeightCost);
 }
 
 // One group of the convolution. x, dy, dw: its first elements.

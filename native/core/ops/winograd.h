@@ -30,20 +30,17 @@ inline WinogradTile wide_tile(int64_t taps) { return {taps, 7 - taps}; }
 // Multiply-adds below which the exact sum is quick enough: 0.2 ms.
 constexpr int64_t kLeastWork = 16 << 20;
 
-// Whether tiles save more multiplications than it costs to transform the weights, which a training
-// step changes every time: n images of height x width outputs, `pairs` of channels in all.
+// Whether tiles save more multiplications than it costs to transform the weights: n images of
+// height x width outputs, `pairs` of channels in all. `cost` of a pair of channels: operations per
+// frequency that take as long.
 inline bool winograd_pays(const WinogradTile& tile, int64_t n, int64_t height, int64_t width,
-                          int64_t pairs) {
+                          int64_t pairs, int64_t cost) {
   const int64_t direct = tile.taps * tile.taps * n * height * width;
   if (direct * pairs < kLeastWork) return false;
   const int64_t tiles = n * ceil_div(height, tile.size) * ceil_div(width, tile.size);
   const int64_t saved = direct - tile.frequencies() * tiles;
-  if (4 * saved < direct) return false;  // a multiplication of the exact sum is cheaper
-  // What transforming the weights of one pair of channels costs per frequency, in operations that
-  // take as long: while those of all pairs fit into the last cache, and beyond. Measured: 0.15 to
-  // 0.24 ms for 256x256 and 36 frequencies, 0.5 to 0.9 for 512x512 and 16, 1.6 to 2.2 for 36.
-  const int64_t bytes = tile.frequencies() * pairs * static_cast<int64_t>(sizeof(float));
-  return 2 * saved >= (bytes <= 16 << 20 ? 22 : 111) * tile.frequencies();
+  // A multiplication of the exact sum is cheaper.
+  return 4 * saved >= direct && 2 * saved >= cost * tile.frequencies();
 }
 
 // The kernels of channels [first, first + count) of one of the panels of gemm_nr rows of all
