@@ -2,9 +2,9 @@
 // same element of kWidth planes.
 //
 // The planes of a block are transposed to [element][plane]; neighbouring outputs of a row are then
-// rows to the kernels of pool.inl, and padding is left out of the windows at its edge. With
-// AVX-512, 3x3 windows at stride 2 of 10x10 planes take 40 ns a plane forward and 50 ns backward,
-// laid out in rows 75 and 155 ns.
+// rows to the kernels of pool.inl, and windows at the edge have fewer cells instead of padding.
+// With AVX-512, 3x3 windows at stride 2 of 10x10 planes take 21 ns a plane, forward and backward;
+// laid out in rows 66 and 160 ns.
 #pragma once
 
 #include "core/kernels.h"
