@@ -68,15 +68,22 @@ LAMINAE_INLINE Vec<float> log(Vec<float> x) {
 // Rounding d = 1 + e loses `lost`, which is put back to first order, -q lost / d, where 1 / d is q
 // or 1 - q: without that the worst case is above 2 ulp.
 template <class T>
-LAMINAE_INLINE Vec<T> sigmoid(Vec<T> x) {
+LAMINAE_INLINE Vec<T> sigmoid_exp(Vec<T> x) {
+  return exp(neg(abs(x)));
+}
+template <class T>
+LAMINAE_INLINE Vec<T> sigmoid_of(Vec<T> x, Vec<T> e) {
   using V = Vec<T>;
   const V one = V::set1(T(1));
-  const V e = exp(neg(abs(x)));
   const V d = one + e;
   const V lost = e - (d - one);
   const typename V::Mask negative = lt(x, V::zero());
   const V q = select(negative, e, one) / d;
   return fnma(q * lost, select(negative, one - q, q), q);
+}
+template <class T>
+LAMINAE_INLINE Vec<T> sigmoid(Vec<T> x) {
+  return sigmoid_of(x, sigmoid_exp(x));
 }
 
 // |x| < 0.625: x + x^3 p(x^2) (5e-9); beyond: 1 - 2 / (exp(2|x|) + 1), with the sign of x.

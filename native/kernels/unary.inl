@@ -80,6 +80,25 @@ LAMINAE_NOINLINE void map_forward(int64_t n, const T* x, T* y) {
   if (i < n) Fn::forward(V::load_n(x + i, n - i)).store_n(y + i, n - i);
 }
 
+// In two steps: the chain from x to its sigmoid is so long that the CPU cannot hold enough of them
+// at once. On a Zen 5 core 11 cycles a vector so, 15 in one step.
+template <class T>
+LAMINAE_NOINLINE void map_sigmoid(int64_t n, const T* x, T* y) {
+  using V = Vec<T>;
+  constexpr int64_t kBlock = 512;
+  T e[kBlock];
+  for (int64_t first = 0; first < n; first += kBlock, x += kBlock, y += kBlock) {
+    const int64_t count = n - first < kBlock ? n - first : kBlock;
+    const int64_t whole = count / V::kWidth * V::kWidth;
+    for (int64_t i = 0; i < whole; i += V::kWidth) sigmoid_exp(V::load(x + i)).store(e + i);
+    for (int64_t i = 0; i < whole; i += V::kWidth) {
+      sigmoid_of(V::load(x + i), V::load(e + i)).store(y + i);
+    }
+    const int64_t rest = count - whole;
+    if (rest > 0) sigmoid(V::load_n(x + whole, rest)).store_n(y + whole, rest);
+  }
+}
+
 template <class T, class Fn, SavedForBackward Saved>
 LAMINAE_NOINLINE void map_backward(int64_t n, const T* saved, const T* dy, T* dx) {
   using V = Vec<T>;
@@ -97,6 +116,7 @@ LAMINAE_NOINLINE void map_backward(int64_t n, const T* saved, const T* dy, T* dx
 // y[i] = fn(x[i])
 template <class T>
 void unary(UnaryFn fn, int64_t n, const T* x, T* y) {
+  if (fn == UnaryFn::sigmoid) return map_sigmoid(n, x, y);
   switch (fn) {
 #define LAMINAE_CASE(name, saved) \
   case UnaryFn::name:             \
