@@ -202,30 +202,12 @@ class Block {
   }
 
   void transform_output(int64_t block) {
-    const int64_t width = p_.width;
-    const int64_t row = block * width;
-    if (row >= s_.rows) return;
-    const int64_t lanes = std::min(width, s_.rows - row);
-    const int64_t cols = s_.grid[2];
-    Scratch scratch;
-    T* bias = scratch.get<T>(width);
-    T* pixels = scratch.get<T>(p_.tile.size * cols * width);
-    std::fill(bias, bias + width, T{0});
-    if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
-    map_.each_image(
-        first_, last_, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-          T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
-          for (int64_t i = 0; i < count; ++i) {
-            const int64_t line = (tile_row + i) * p_.tile.size;
-            const int64_t lines = std::min(p_.tile.size, s_.grid[1] - line);
-            const T* m = m_ + (block * tiles_ + tile + i * p_.tile_cols) * width;
-            kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
-            kernels<T>().winograd_output(map_.reach, map_.size, p_.tile_cols, m, m_step_, bias,
-                                         lines, cols, pixels);
-            kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols,
-                                         s_.grid_plane());
-          }
-        });
+    write_tiles(s_, map_, map_.size, first_, last_, block * p_.width,
+                m_ + block * tiles_ * p_.width, bias_, y_,
+                [&](const T* m, const T* bias, int64_t lines, int64_t cols, T* pixels) {
+                  kernels<T>().winograd_output(map_.reach, map_.size, p_.tile_cols, m, m_step_,
+                                               bias, lines, cols, pixels);
+                });
   }
 
   const TapSum& s_;
@@ -249,26 +231,14 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   const int64_t tile_rows = s.n * p.tile_rows;
   const int64_t block_tiles = std::max(
       kMinBlockTiles, kBlockElements / (p.tile.frequencies() * p.channel_blocks * p.width));
-  int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, block_tiles / p.tile_cols));
-  // A whole number of blocks for every thread, if they remain large enough to share U: V and M of
-  // a block that threads share cross from core to core twice. 64->64 @56 batch 1 takes 0.20 ms
-  // instead of 0.34 on two threads, 128->128 @28 batch 8 1.35 instead of 1.75.
-  const int64_t shared = ceil_div(s.groups * blocks, num_threads()) * num_threads() / s.groups;
-  const bool whole =
-      shared > 0 && tile_rows * p.tile_cols >= kMinShareTiles * shared && shared <= tile_rows;
-  if (whole) blocks = std::max(blocks, shared);
-  auto run_block = [&](int64_t group, int64_t b) {
-    Block<T>(s, p, b * tile_rows / blocks, (b + 1) * tile_rows / blocks,
-             x + group * s.channels * s.x_plane(), packed + group * p.tile.frequencies() * p.u_step,
-             bias == nullptr ? nullptr : bias + group * s.rows, y + group * s.rows * s.grid_plane())
-        .run();
-  };
-  const int64_t items = s.groups * blocks;
-  if (whole || items >= 4 * num_threads()) {
-    parallel_chunks(items, [&](int64_t i) { run_block(i / blocks, i % blocks); });
-  } else {
-    for (int64_t i = 0; i < items; ++i) run_block(i / blocks, i % blocks);
-  }
+  tile_blocks(s.groups, tile_rows, p.tile_cols, block_tiles, kMinShareTiles,
+              [&](int64_t group, int64_t first, int64_t last) {
+                Block<T>(s, p, first, last, x + group * s.channels * s.x_plane(),
+                         packed + group * p.tile.frequencies() * p.u_step,
+                         bias == nullptr ? nullptr : bias + group * s.rows,
+                         y + group * s.rows * s.grid_plane())
+                    .run();
+              });
 }
 
 }  // namespace

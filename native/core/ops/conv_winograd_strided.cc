@@ -136,29 +136,12 @@ class Block {
   }
 
   void transform_output(int64_t block) {
-    const int64_t width = p_.width;
-    const int64_t tile = p_.places.tile;
-    const int64_t row = block * width;
-    if (row >= s_.rows) return;
-    const int64_t lanes = std::min(width, s_.rows - row);
-    const int64_t cols = s_.grid[2];
-    Scratch scratch;
-    T* bias = scratch.get<T>(width);
-    T* pixels = scratch.get<T>(tile * cols * width);
-    std::fill(bias, bias + width, T{0});
-    if (bias_ != nullptr) std::copy(bias_ + row, bias_ + row + lanes, bias);
-    map_.each_image(first_, last_, [&](int64_t image, int64_t tile_row, int64_t count, int64_t at) {
-      T* y = y_ + (image * s_.groups * s_.rows + row) * s_.grid_plane();
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t line = (tile_row + i) * tile;
-        const int64_t lines = std::min(tile, s_.grid[1] - line);
-        const T* m = m_ + (block * tiles_ + at + i * p_.tile_cols) * width;
-        kernels<T>().prefetch_lanes(lanes, lines * cols, y + line * cols, s_.grid_plane());
-        kernels<T>().winograd_strided_output(tile, p_.tile_cols, m, m_step_, bias, lines, cols,
-                                             pixels);
-        kernels<T>().lanes_to_images(lanes, lines * cols, pixels, y + line * cols, s_.grid_plane());
-      }
-    });
+    write_tiles(s_, map_, p_.places.tile, first_, last_, block * p_.width,
+                m_ + block * tiles_ * p_.width, bias_, y_,
+                [&](const T* m, const T* bias, int64_t lines, int64_t cols, T* pixels) {
+                  kernels<T>().winograd_strided_output(p_.places.tile, p_.tile_cols, m, m_step_,
+                                                       bias, lines, cols, pixels);
+                });
   }
 
   const TapSum& s_;
@@ -181,14 +164,14 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   const int64_t tile_rows = s.n * p.tile_rows;
   const int64_t most =
       std::max(kMinBlockTiles, kBlockElements / (p.places.count() * p.channel_blocks * p.width));
-  strided_blocks(s.groups, tile_rows, p.tile_cols, most, kMinShareTiles,
-                 [&](int64_t group, int64_t first, int64_t last) {
-                   Block<T>(s, p, first, last, x + group * s.channels * s.x_plane(),
-                            packed + group * p.panels * p.panel_size(),
-                            bias == nullptr ? nullptr : bias + group * s.rows,
-                            y + group * s.rows * s.grid_plane())
-                       .run();
-                 });
+  tile_blocks(s.groups, tile_rows, p.tile_cols, most, kMinShareTiles,
+              [&](int64_t group, int64_t first, int64_t last) {
+                Block<T>(s, p, first, last, x + group * s.channels * s.x_plane(),
+                         packed + group * p.panels * p.panel_size(),
+                         bias == nullptr ? nullptr : bias + group * s.rows,
+                         y + group * s.rows * s.grid_plane())
+                    .run();
+              });
 }
 
 }  // namespace

@@ -217,14 +217,14 @@ void run(const ConvShape& s, bool, const T* dy, const T* w, const T* bias, T* dx
   strided_weights(weights_of(s), p.places, true, w, u);
   const int64_t most =
       std::max(kMinBlockTiles, kBlockElements / (p.places.count() * p.channel_blocks() * p.width));
-  strided_blocks(s.groups, s.n * p.tile_rows, p.tile_cols, most, kMinShareTiles,
-                 [&](int64_t group, int64_t first, int64_t last) {
-                   Block<T>(s, p, first, last, dy + group * s.channels_out() * s.out_plane(),
-                            u + group * p.panels * p.panel_size(),
-                            bias == nullptr ? nullptr : bias + group * s.channels_in(),
-                            dx + group * s.channels_in() * s.in_plane())
-                       .run();
-                 });
+  tile_blocks(s.groups, s.n * p.tile_rows, p.tile_cols, most, kMinShareTiles,
+              [&](int64_t group, int64_t first, int64_t last) {
+                Block<T>(s, p, first, last, dy + group * s.channels_out() * s.out_plane(),
+                         u + group * p.panels * p.panel_size(),
+                         bias == nullptr ? nullptr : bias + group * s.channels_in(),
+                         dx + group * s.channels_in() * s.in_plane())
+                    .run();
+              });
 }
 
 }  // namespace

@@ -161,4 +161,58 @@ void bias_gradient(const ConvShape& s, const T* dy, T* db) {
   });
 }
 
+// The outputs, size x size a tile, of rows of tiles [first, last) for one vector of channels, from
+// `row` of the group on: make(m, bias, lines, cols, pixels) transforms the frequencies of a row of
+// tiles to pixels with channels in lanes. m: the frequencies of the first tile, y: of the group in
+// image 0.
+template <class T, class Make>
+void write_tiles(const TapSum& s, const TileMap& map, int64_t size, int64_t first, int64_t last,
+                 int64_t row, const T* m, const T* bias, T* y, Make&& make) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t width = kernel.vec_width;
+  if (row >= s.rows) return;
+  const int64_t lanes = std::min(width, s.rows - row);
+  const int64_t cols = s.grid[2];
+  Scratch scratch;
+  T* lane_bias = scratch.get<T>(width);
+  T* pixels = scratch.get<T>(size * cols * width);
+  std::fill(lane_bias, lane_bias + width, T{0});
+  if (bias != nullptr) std::copy(bias + row, bias + row + lanes, lane_bias);
+  map.each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+    T* plane = y + (image * s.groups * s.rows + row) * s.grid_plane();
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t line = (tile_row + i) * size;
+      const int64_t lines = std::min(size, s.grid[1] - line);
+      T* to = plane + line * cols;
+      kernel.prefetch_lanes(lanes, lines * cols, to, s.grid_plane());
+      make(m + (tile + i * map.tile_cols) * width, lane_bias, lines, cols, pixels);
+      kernel.lanes_to_images(lanes, lines * cols, pixels, to, s.grid_plane());
+    }
+  });
+}
+
+// Calls fn(group, first, last) for blocks of rows of tiles of each group, about `most` tiles each.
+// A whole number of blocks for every thread, if that leaves min_share tiles each: what a block
+// makes and threads share crosses from core to core twice. 64->64 @56 batch 1 takes 0.20 ms instead
+// of 0.34 on two threads, 128->128 @28 batch 8 1.35 instead of 1.75.
+template <class F>
+void tile_blocks(int64_t groups, int64_t tile_rows, int64_t tile_cols, int64_t most,
+                 int64_t min_share, F&& fn) {
+  int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, most / tile_cols));
+  const int64_t shared = ceil_div(groups * blocks, num_threads()) * num_threads() / groups;
+  const bool whole =
+      shared > 0 && tile_rows * tile_cols >= min_share * shared && shared <= tile_rows;
+  if (whole) blocks = std::max(blocks, shared);
+  const auto run = [&](int64_t i) {
+    const int64_t b = i % blocks;
+    fn(i / blocks, b * tile_rows / blocks, (b + 1) * tile_rows / blocks);
+  };
+  const int64_t items = groups * blocks;
+  if (whole || items >= 4 * num_threads()) {
+    parallel_chunks(items, run);
+  } else {
+    for (int64_t i = 0; i < items; ++i) run(i);
+  }
+}
+
 }  // namespace laminae

@@ -151,27 +151,4 @@ void strided_transform(const TileMap& map, const StridedPlaces& places, const T*
   });
 }
 
-// Calls fn(group, first, last) for blocks of rows of tiles of each group, about `most` tiles each.
-// A whole number of blocks for every thread, if that leaves min_share tiles each: what a block
-// makes and threads share crosses from core to core twice.
-template <class F>
-void strided_blocks(int64_t groups, int64_t tile_rows, int64_t tile_cols, int64_t most,
-                    int64_t min_share, F&& fn) {
-  int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, most / tile_cols));
-  const int64_t shared = ceil_div(groups * blocks, num_threads()) * num_threads() / groups;
-  const bool whole =
-      shared > 0 && tile_rows * tile_cols >= min_share * shared && shared <= tile_rows;
-  if (whole) blocks = std::max(blocks, shared);
-  const auto run = [&](int64_t i) {
-    const int64_t b = i % blocks;
-    fn(i / blocks, b * tile_rows / blocks, (b + 1) * tile_rows / blocks);
-  };
-  const int64_t items = groups * blocks;
-  if (whole || items >= 4 * num_threads()) {
-    parallel_chunks(items, run);
-  } else {
-    for (int64_t i = 0; i < items; ++i) run(i);
-  }
-}
-
 }  // namespace laminae
