@@ -54,10 +54,16 @@ void load_panel(const TapSum& s, const T* w, int64_t panel, int64_t first, int64
   const int64_t row = panel % panels * nr;
   const int64_t rows = std::min(nr, s.rows - row);
   if (rows < nr) std::fill(to, to + count * taps * nr, T{0});
-  w += panel / panels * s.rows * s.channels * taps;
+  const int64_t group = s.rows * s.channels * taps;
+  w += panel / panels * group;
   if (!s.transposed) {
     const T* from = w + (row * s.channels + first) * taps;
     kernels<T>().pack_panel_transposed(count * taps, rows, from, s.channels * taps, to, nr);
+    return;
+  }
+  if (rows == nr) {
+    kernels<T>().winograd_gather(s.kernel[2], count, w + (first * s.rows + row) * taps,
+                                 s.rows * taps, w + group, to);
     return;
   }
   for (int64_t c = 0; c < count; ++c) {
