@@ -3,7 +3,7 @@
 // Layout [n, c, d, h, w], contiguous; weight [c_out, c_in / groups, kernel]. Each list below is
 // tried from the top and the first algorithm that applies is taken; descriptor field `algorithm` 1,
 // 2, ... forces one (for tests). All algorithms of a TapSum add the same terms in the same order,
-// so which one runs does not show in the bits, except for the reference.
+// so which one runs does not show in the bits, except for Winograd's and the reference.
 #include "core/conv.h"
 
 #include <algorithm>
@@ -256,11 +256,9 @@ const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count) {
       // One input channel per group. Batch 8, 3x3 of 144 channels @56: 0.6 ms against 8 with gemm,
       // its input gradient the same; at stride 2 0.3 ms against 4, its input gradient the same.
       depthwise<T>(),
-      // The input gradient of 3x3 at stride 2 from 16 channels on. Batch 8, 64->128 @56 takes 2.4
-      // ms
-      // against 4.6 with channels in lanes, 128->256 @28 2.8 against 4.1; batch 32, 128->256
-      // @12 1.9
-      // against 3.5.
+      // The input gradient of 3x3 at stride 2 from 16 channels on. Batch 8, 64->128 @56 takes
+      // 2.4 ms against 4.6 with channels in lanes, 128->256 @28 2.8 against 4.1; batch 32,
+      // 128->256 @12 1.9 against 3.5.
       input_gradient_winograd_strided<T>(),
   };
   *count = sizeof(kList) / sizeof(kList[0]);
@@ -270,8 +268,7 @@ const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count) {
 template <class T>
 const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
   static const TapSumAlgorithm<T> kList[] = {
-      // 3x3 and 5x5 at stride 1 from 16 channels on. 64->64 @56 takes 2.4 ms at batch 8
-      // against 11.7
+      // 3x3 and 5x5 at stride 1 from 16 channels on. Batch 8, 64->64 @56 takes 2.4 ms against 11.7
       // with gemm, 128->128 @28 2.0 against 10.7, 256->256 @14 2.5 against 10.0, 512->512 @7 2.5
       // against 10.3, with weights packed before; 5x5 96->256 @10 batch 16 2.9 against 9.1 with
       // channels in lanes.
@@ -284,9 +281,8 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
       // stride 4 1.0 against 1.2.
       tap_sum_winograd_pairs<T>(),
       // Pixels in lanes, up to 256 terms: storing is a large part of the work, and they are stored
-      // as they are. 7x7 3->64 @224 at stride 2 batch 8 takes 10.1 ms against 11.2 with channels in
-      // lanes, 3x3 3->64 @112 2.1 against 3.8; batch 64, 3x3 3->64 @32 1.8 against 3.2 with images
-      // in lanes.
+      // as they are. Batch 8, 3x3 3->64 @112 takes 2.1 ms against 3.8 with channels in lanes; batch
+      // 64, 3x3 3->64 @32 1.8 against 3.2 with images in lanes.
       tap_sum_few_terms<T>(),
       // From vec_width images on, while what a line reads fits into L2. 5x5 1->6 @28 takes 0.32 ms
       // against 0.9 with gemm, 6->16 @12 0.41 against 1.15, its input gradient 0.52 against 5.0. At
@@ -299,9 +295,8 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
       // at stride 2 21 against 129.
       tap_sum_few_rows<T>(),
       // Everything with taps or a stride whose output channels fill the lanes: 73-95 % of the peak
-      // for 64 and more channels. 3x3 64->64 @56 batch 8 takes 9.9 ms against 14.2 with gemm,
-      // 64->128 at stride 2 4.7 against 6.3 and its input gradient 6.1 against 7.6, 512->512
-      // @7 batch 1 1.14 against 1.7.
+      // for 64 and more channels. Batch 8, exact 3x3 64->64 @56 takes 9.9 ms against 14.2 with
+      // gemm, 64->128 at stride 2 3.7 against 6.3.
       tap_sum_channels<T>(),
       // Everything else: 1x1 with 75-85 % of the peak. Few output channels share a packed panel
       // badly.
@@ -315,9 +310,8 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
 template <class T>
 const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
   static const WeightGradientAlgorithm<T> kList[] = {
-      // 3x3 and 5x5 at stride 1 from 16 channels on: 64->64 @56 takes 3.7 ms at batch 8
-      // against 11.4
-      // with taps, 512->512 @7 4.7 against 15.4; 5x5 96->256 @10 batch 16 4.7 against 10.7.
+      // 3x3 and 5x5 at stride 1 from 16 channels on. Batch 8, 64->64 @56 takes 2.7 ms against 11.4
+      // with taps; batch 16, 5x5 96->256 @10 3.2 against 10.7.
       weight_gradient_winograd<T>(),
       // 3x3 at stride 2 from 16 channels on. Batch 8, 64->128 @56 takes 2.7 ms against 4.0 with
       // taps, 128->256 @28 2.9 against 3.9; batch 32, 128->256 @12 2.0 against 3.0.
