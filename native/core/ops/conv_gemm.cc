@@ -11,6 +11,7 @@
 
 #include "core/conv.h"
 #include "core/gemm.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
@@ -166,29 +167,36 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   };
 
   if (s.groups * panels >= tiles) {
-    parallel_for(s.groups * panels, conv_grain(s.rows * depth * nr),
-                 [&](int64_t begin, int64_t end) {
-                   Scratch own;
-                   T* packed = own.get<T>(nr * depth);
-                   T* buffer = own.get<T>(nr * tile);
-                   Panel panel(s, nr, own);
-                   for (int64_t i = begin; i < end; ++i) {
-                     const int64_t group = i / panels;
-                     const int64_t first = i % panels * nr;
-                     panel.set(first, std::min(nr, columns - first));
-                     const T* from = x + group * s.channels * s.x_plane();
-                     const T* unpacked = panel.unpacked(from);
-                     if (unpacked == nullptr) {
-                       panel.pack(from, packed);
-                     } else {
-                       panel.pack_and_multiply(unpacked, std::min(tile, s.rows),
-                                               weights + group * tiles * tile * depth, tile, packed,
-                                               bias == nullptr ? nullptr : bias + group * s.rows,
-                                               y + group * s.rows * s.grid_plane());
-                     }
-                     multiply(panel, packed, group, unpacked == nullptr ? 0 : 1, tiles, buffer);
-                   }
-                 });
+    // Cut between vectors, so that an odd number of panels is shared evenly too. Not in kCutUnits
+    // of them, which are many panels.
+    const int64_t width = kernels<T>().vec_width;
+    const int64_t vectors = ceil_div(columns, width);
+    const int64_t grain = std::min(conv_grain(s.rows * depth * width), kCutUnit - 1);
+    parallel_for(s.groups * vectors, grain, [&](int64_t begin, int64_t end) {
+      Scratch own;
+      T* packed = own.get<T>(nr * depth);
+      T* buffer = own.get<T>(nr * tile);
+      Panel panel(s, nr, own);
+      for (int64_t i = begin; i < end;) {
+        const int64_t group = i / vectors;
+        const int64_t vector = i % vectors;
+        const int64_t last = std::min(columns, (vector + end - i) * width);
+        const int64_t count = std::min(nr, last - vector * width);
+        panel.set(vector * width, count);
+        const T* from = x + group * s.channels * s.x_plane();
+        const T* unpacked = panel.unpacked(from);
+        if (unpacked == nullptr) {
+          panel.pack(from, packed);
+        } else {
+          panel.pack_and_multiply(unpacked, std::min(tile, s.rows),
+                                  weights + group * tiles * tile * depth, tile, packed,
+                                  bias == nullptr ? nullptr : bias + group * s.rows,
+                                  y + group * s.rows * s.grid_plane());
+        }
+        multiply(panel, packed, group, unpacked == nullptr ? 0 : 1, tiles, buffer);
+        i += ceil_div(count, width);
+      }
+    });
     return;
   }
   // A small map with many channels: pack the few panels once, split the rows.
