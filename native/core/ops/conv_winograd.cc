@@ -173,18 +173,12 @@ class Block {
     Scratch scratch;
     v_ = scratch.get<T>(frequencies_ * v_step_);
     m_ = scratch.get<T>(frequencies_ * m_step_);
-    parallel_for(p_.channel_blocks, conv_grain(frequencies_ * 10 * tiles_ * p_.width),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t b = begin; b < end; ++b) transform_input(b);
-                 });
-    parallel_for(frequencies_ * p_.panels, conv_grain(p_.panel_size() * tiles_),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
-                 });
-    parallel_for(p_.row_blocks(), conv_grain(frequencies_ * 10 * tiles_ * p_.width),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t b = begin; b < end; ++b) transform_output(b);
-                 });
+    parallel_items(p_.channel_blocks, frequencies_ * 10 * tiles_ * p_.width,
+                   [&](int64_t b) { transform_input(b); });
+    parallel_items(frequencies_ * p_.panels, p_.panel_size() * tiles_,
+                   [&](int64_t i) { multiply(i / p_.panels, i % p_.panels); });
+    parallel_items(p_.row_blocks(), frequencies_ * 10 * tiles_ * p_.width,
+                   [&](int64_t b) { transform_output(b); });
   }
 
  private:

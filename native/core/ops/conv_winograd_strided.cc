@@ -104,18 +104,12 @@ class Block {
     Scratch scratch;
     v_ = scratch.get<T>(p_.places.elements(v_size_));
     m_ = scratch.get<T>(frequencies * m_step_);
-    parallel_for(p_.channel_blocks, conv_grain(p_.places.count() * 10 * tiles_ * p_.width),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t b = begin; b < end; ++b) transform_input(b);
-                 });
-    parallel_for(frequencies * p_.panels, conv_grain(2 * p_.place_size() * tiles_),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
-                 });
-    parallel_for(p_.row_blocks(), conv_grain(frequencies * 10 * tiles_ * p_.width),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t b = begin; b < end; ++b) transform_output(b);
-                 });
+    parallel_items(p_.channel_blocks, p_.places.count() * 10 * tiles_ * p_.width,
+                   [&](int64_t b) { transform_input(b); });
+    parallel_items(frequencies * p_.panels, 2 * p_.place_size() * tiles_,
+                   [&](int64_t i) { multiply(i / p_.panels, i % p_.panels); });
+    parallel_items(p_.row_blocks(), frequencies * 10 * tiles_ * p_.width,
+                   [&](int64_t b) { transform_output(b); });
   }
 
  private:

@@ -97,18 +97,12 @@ class Block {
     Scratch scratch;
     v_ = scratch.get<T>(frequencies * v_step_);
     m_ = scratch.get<T>(p_.places.elements(m_size_));
-    parallel_for(p_.row_blocks, conv_grain(frequencies * 10 * tiles_ * p_.width),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t b = begin; b < end; ++b) transform_gradient(b);
-                 });
-    parallel_for(p_.places.count() * p_.panels, conv_grain(p_.place_size() * tiles_),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) multiply(i / p_.panels, i % p_.panels);
-                 });
-    parallel_for(p_.channel_blocks(), conv_grain(p_.places.count() * 10 * tiles_ * p_.width),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t b = begin; b < end; ++b) make_pixels(b);
-                 });
+    parallel_items(p_.row_blocks, frequencies * 10 * tiles_ * p_.width,
+                   [&](int64_t b) { transform_gradient(b); });
+    parallel_items(p_.places.count() * p_.panels, p_.place_size() * tiles_,
+                   [&](int64_t i) { multiply(i / p_.panels, i % p_.panels); });
+    parallel_items(p_.channel_blocks(), p_.places.count() * 10 * tiles_ * p_.width,
+                   [&](int64_t b) { make_pixels(b); });
   }
 
  private:

@@ -247,23 +247,11 @@ class Gradient {
   int64_t v_size_ = 0, u_step_ = 0;
 };
 
-template <class T>
-void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
-  if (db != nullptr) bias_gradient(s, dy, db);
-  if (dw == nullptr) return;
-  for (int64_t g = 0; g < s.groups; ++g) {
-    Gradient<T>(s, x + g * s.channels_in() * s.in_plane(),
-                dy + g * s.channels_out() * s.out_plane(),
-                dw + g * s.channels_out() * s.channels_in() * 9)
-        .run();
-  }
-}
-
 }  // namespace
 
 template <class T>
 WeightGradientAlgorithm<T> weight_gradient_winograd_strided() {
-  return {"winograd strided", applies<T>, run<T>};
+  return {"winograd strided", applies<T>, run_weight_gradient<Gradient<T>, T>};
 }
 
 template WeightGradientAlgorithm<float> weight_gradient_winograd_strided();

@@ -167,6 +167,14 @@ void bias_gradient(const ConvShape& s, const T* dy, T* db) {
   });
 }
 
+// fn(i) for i in [0, count), `work` multiply-adds each, by all threads.
+template <class F>
+void parallel_items(int64_t count, int64_t work, F&& fn) {
+  parallel_for(count, conv_grain(work), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) fn(i);
+  });
+}
+
 // The outputs, size x size a tile, of rows of tiles [first, last) for one vector of channels, from
 // `row` of the group on: make(m, bias, lines, cols, pixels) transforms the frequencies of a row of
 // tiles to pixels with channels in lanes. m: the frequencies of the first tile, y: of the group in
@@ -218,6 +226,18 @@ void tile_blocks(int64_t groups, int64_t tile_rows, int64_t tile_cols, int64_t m
     parallel_chunks(items, run);
   } else {
     for (int64_t i = 0; i < items; ++i) run(i);
+  }
+}
+
+// The gradients of weight and bias by Gradient(s, x, dy, dw).run(), one for each group.
+template <class Gradient, class T>
+void run_weight_gradient(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  if (db != nullptr) bias_gradient(s, dy, db);
+  if (dw == nullptr) return;
+  for (int64_t g = 0; g < s.groups; ++g) {
+    Gradient(s, x + g * s.channels_in() * s.in_plane(), dy + g * s.channels_out() * s.out_plane(),
+             dw + g * s.channels_out() * s.channels_in() * s.kernel_size())
+        .run();
   }
 }
 
