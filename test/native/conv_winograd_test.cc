@@ -231,6 +231,31 @@ void check_sums(const Case& c, Pass pass, const std::string& name, Random& rando
   REQUIRE(set_active_isa(active));
 }
 
+// The same for a weight gradient.
+void check_weight_gradient(const Case& c, const std::string& name, Random& random) {
+  const std::string active = active_isa().name;
+  const int algorithm = place_of(name, Pass::backward_weight);
+  Convolution conv(c, Pass::backward_weight, random);
+  const std::vector<float> expected =
+      conv.run_weight_gradient(place_of("reference", Pass::backward_weight), false);
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    INFO(name, " isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
+         " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x);
+    set_num_threads(1);
+    const std::vector<float> got = conv.run_weight_gradient(algorithm, false);
+    CHECK(relative_error(got, expected) <= 3e-5);
+    CHECK(conv.run_weight_gradient(0, false) == got);  // it is the choice
+    CHECK_THROWS_AS(conv.run_weight_gradient(algorithm, true), OpError);
+    for (int threads : {2, 3}) {
+      set_num_threads(threads);
+      CHECK(conv.run_weight_gradient(algorithm, false) == got);
+    }
+  }
+  set_num_threads(1);
+  REQUIRE(set_active_isa(active));
+}
+
 }  // namespace
 
 TEST_CASE("winograd: within 3e-5 of the reference, the same bits for any number of threads") {
@@ -253,8 +278,6 @@ TEST_CASE("winograd: pairs of lines within 3e-5 of the reference, the same bits 
 
 TEST_CASE(
     "winograd: weight gradients within 3e-5 of the reference, the same bits for any threads") {
-  const std::string active = active_isa().name;
-  const int winograd = place_of("winograd", Pass::backward_weight);
   Random random(14);
   for (const Case& few :
        {Case{3, 1, 32, 32, 14, 14, 1, 1, 0},   // whole vectors
@@ -268,27 +291,8 @@ TEST_CASE(
         Case{1, 1, 96, 340, 45, 46, 1, 1, 0},  // many products, blocks that threads share
         Case{2, 1, 32, 32, 10, 10, 2, 2, 0, 5}, Case{1, 1, 40, 37, 30, 31, 0, 1, 2, 5},
         Case{2, 2, 96, 66, 11, 14, 3, 2, 0, 5}}) {
-    const Case c = with_work(few);
-    Convolution conv(c, Pass::backward_weight, random);
-    const std::vector<float> expected =
-        conv.run_weight_gradient(place_of("reference", Pass::backward_weight), false);
-    for (const IsaInfo* isa : available_isas()) {
-      REQUIRE(set_active_isa(isa->name));
-      INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
-           " image ", c.height, " ", c.width);
-      set_num_threads(1);
-      const std::vector<float> got = conv.run_weight_gradient(winograd, false);
-      CHECK(relative_error(got, expected) <= 3e-5);
-      CHECK(conv.run_weight_gradient(0, false) == got);  // it is the choice
-      CHECK_THROWS_AS(conv.run_weight_gradient(winograd, true), OpError);
-      for (int threads : {2, 3}) {
-        set_num_threads(threads);
-        CHECK(conv.run_weight_gradient(winograd, false) == got);
-      }
-    }
+    check_weight_gradient(with_work(few), "winograd", random);
   }
-  set_num_threads(1);
-  REQUIRE(set_active_isa(active));
 }
 
 TEST_CASE("winograd: not where exact sums are asked for, nor where it does not pay") {
@@ -365,29 +369,8 @@ TEST_CASE("winograd strided: within 3e-5 of the reference, the same bits for any
 }
 
 TEST_CASE("winograd strided: weight gradients within 3e-5 of the reference, for any threads") {
-  const std::string active = active_isa().name;
-  const int winograd = place_of("winograd strided", Pass::backward_weight);
   Random random(16);
   for (const Case& few : kStridedCases) {
-    const Case c = with_work(few);
-    Convolution conv(c, Pass::backward_weight, random);
-    const std::vector<float> expected =
-        conv.run_weight_gradient(place_of("reference", Pass::backward_weight), false);
-    for (const IsaInfo* isa : available_isas()) {
-      REQUIRE(set_active_isa(isa->name));
-      INFO("isa ", std::string(isa->name), " n ", c.n, " channels ", c.c_in, " ", c.c_out,
-           " image ", c.height, " ", c.width, " padding ", c.pad_y, " ", c.pad_x);
-      set_num_threads(1);
-      const std::vector<float> got = conv.run_weight_gradient(winograd, false);
-      CHECK(relative_error(got, expected) <= 3e-5);
-      CHECK(conv.run_weight_gradient(0, false) == got);  // it is the choice
-      CHECK_THROWS_AS(conv.run_weight_gradient(winograd, true), OpError);
-      for (int threads : {2, 3}) {
-        set_num_threads(threads);
-        CHECK(conv.run_weight_gradient(winograd, false) == got);
-      }
-    }
+    check_weight_gradient(with_work(few), "winograd strided", random);
   }
-  set_num_threads(1);
-  REQUIRE(set_active_isa(active));
 }

@@ -23,8 +23,6 @@ namespace laminae {
 
 namespace {
 
-constexpr int64_t kMinChannels = 16;  // of input and output
-
 constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
 constexpr int64_t kMinBlockTiles = 56;
 constexpr int64_t kMinShareTiles = 28;  // of a block, where every thread gets a whole one
@@ -64,7 +62,7 @@ bool applies(const TapSum& s) {
   for (int d = 1; d < 3; ++d) {
     if (s.stride[d] != 2 || s.taps[d].count != 3 || s.taps[d].step != 1) return false;
   }
-  if (s.channels < kMinChannels || s.rows < kMinChannels) return false;
+  if (s.channels < kStridedMinChannels || s.rows < kStridedMinChannels) return false;
   return strided_tile(s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows) != 0;
 }
 

@@ -22,8 +22,6 @@ namespace laminae {
 
 namespace {
 
-constexpr int64_t kMinChannels = 16;  // of input and output
-
 constexpr int64_t kBlockElements = 1 << 18;  // of M: 1 MiB
 constexpr int64_t kMinBlockTiles = 56;
 constexpr int64_t kMinShareTiles = 28;  // of a block, where every thread gets a whole one
@@ -63,13 +61,7 @@ struct Plan {
 
 template <class T>
 bool applies(const ConvShape& s, bool backward_input) {
-  if (sizeof(T) != sizeof(float) || s.exact || !backward_input) return false;
-  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
-  for (int d = 1; d < 3; ++d) {
-    if (s.kernel[d] != 3 || s.stride[d] != 2 || s.dilation[d] != 1) return false;
-  }
-  if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return tile_of(s) != 0;
+  return backward_input && strided_applies<T>(s) && tile_of(s) != 0;
 }
 
 // Rows of tiles [first, last) of one group, counted through the images. dy, dx: its first elements.
@@ -111,25 +103,13 @@ class Block {
     const int64_t row = block * width;
     const int64_t lanes = std::min(width, s_.channels_out() - row);
     const int64_t points = p_.places.points();
-    const int64_t cols = p_.tile_cols * p_.places.tile + 1;
-    const int64_t line = cols * width;
     Scratch scratch;
-    T* strip = scratch.get<T>(points * line);
-    T* tmp = scratch.get<T>(points * line);
-    map_.each_image(first_, last_,
-                    [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-                      const T* dy = dy_ + (image * s_.c_out + row) * s_.out_plane();
-                      for (int64_t i = 0; i < count; ++i) {
-                        const int64_t position = (tile_row + i) * map_.size + map_.top;
-                        // The last line of a row of tiles is the first of the next.
-                        if (i > 0)
-                          std::copy(strip + map_.size * line, strip + points * line, strip);
-                        for (int64_t r = i > 0 ? 1 : 0; r < points; ++r)
-                          map_.read_line(dy, lanes, position + r, cols, strip + r * line);
-                        kernels<T>().winograd_strided_gradient(
-                            map_.size, p_.tile_cols, strip, line, tmp,
-                            v_ + (block * tiles_ + tile + i * p_.tile_cols) * width, v_step_);
-                      }
+    T* tmp = scratch.get<T>(map_.strip_size<T>(points));
+    map_.each_strip(points, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes, first_,
+                    last_, [&](const T* strip, int64_t line, int64_t tile) {
+                      kernels<T>().winograd_strided_gradient(
+                          map_.size, p_.tile_cols, strip, line, tmp,
+                          v_ + (block * tiles_ + tile) * width, v_step_);
                     });
   }
 

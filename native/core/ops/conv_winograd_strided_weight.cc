@@ -23,7 +23,6 @@ namespace laminae {
 
 namespace {
 
-constexpr int64_t kMinChannels = 16;
 constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
 constexpr int64_t kMinBlockTiles = 128;
 constexpr int64_t kChunkElements = 1 << 18;  // of products: 1 MiB
@@ -35,13 +34,7 @@ int64_t tile_of(const ConvShape& s) {
 
 template <class T>
 bool applies(const ConvShape& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
-  for (int d = 1; d < 3; ++d) {
-    if (s.kernel[d] != 3 || s.stride[d] != 2 || s.dilation[d] != 1) return false;
-  }
-  if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return tile_of(s) != 0;
+  return strided_applies<T>(s) && tile_of(s) != 0;
 }
 
 // One group of the convolution. x, dy, dw: its first elements.
@@ -193,21 +186,11 @@ class Gradient {
         std::fill(u + f * u_step_, u + f * u_step_ + tiles * width_, T{0});
       return;
     }
-    const int64_t tile = places_.tile;
-    const int64_t line = map_.tile_cols * tile * width_;
-    Scratch scratch;
-    T* strip = scratch.get<T>(tile * line);
-    dy_map_.each_image(
-        first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t at) {
-          const T* dy = dy_ + (image * s_.c_out + row) * s_.out_plane();
-          for (int64_t i = 0; i < count; ++i) {
-            for (int64_t r = 0; r < tile; ++r)
-              dy_map_.read_line(dy, lanes, (tile_row + i) * tile + r, map_.tile_cols * tile,
-                                strip + r * line);
-            kernels<T>().winograd_strided_points(tile, map_.tile_cols, strip, line,
-                                                 u + (at + i * map_.tile_cols) * width_, u_step_);
-          }
-        });
+    dy_map_.each_strip(places_.tile, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes,
+                       first, last, [&](const T* strip, int64_t line, int64_t tile) {
+                         kernels<T>().winograd_strided_points(places_.tile, map_.tile_cols, strip,
+                                                              line, u + tile * width_, u_step_);
+                       });
   }
 
   // v [places][tiles][width], u [frequencies][nr / width][tiles][width], m [places][width][nr]

@@ -195,20 +195,11 @@ class Gradient {
         std::fill(u + f * u_step_, u + f * u_step_ + tiles * width_, T{0});
       return;
     }
-    const int64_t cols = map_.tile_cols * tile_;
-    Scratch scratch;
-    T* strip = scratch.get<T>(tile_ * cols * width_);
-    dy_map_.each_image(
-        first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-          const T* dy = dy_ + (image * s_.c_out + row) * s_.out_plane();
-          for (int64_t i = 0; i < count; ++i) {
-            for (int64_t r = 0; r < tile_; ++r)
-              dy_map_.read_line(dy, lanes, (tile_row + i) * tile_ + r, cols,
-                                strip + r * cols * width_);
-            kernels<T>().winograd_gradient(tile_, map_.tile_cols, strip, cols * width_,
-                                           u + (tile + i * map_.tile_cols) * width_, u_step_);
-          }
-        });
+    dy_map_.each_strip(tile_, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes, first,
+                       last, [&](const T* strip, int64_t line, int64_t tile) {
+                         kernels<T>().winograd_gradient(tile_, map_.tile_cols, strip, line,
+                                                        u + tile * width_, u_step_);
+                       });
   }
 
   int64_t blocks_of(int64_t group) const {

@@ -128,29 +128,47 @@ struct TileMap {
                                  height * width, to + low * vec);
   }
 
+  // Elements of a strip of `lines` lines, as each_strip gives it.
+  template <class T>
+  int64_t strip_size(int64_t lines) const {
+    return lines * (tile_cols * size + lines - size) * kernels<T>().vec_width;
+  }
+
+  // Calls fn(strip, line, tile) for the rows of tiles [first, last) of `lanes` planes, with the
+  // `lines` lines that a row reads as vectors, `line` elements each, and its first tile. x: the
+  // first plane in image 0.
+  template <class T, class F>
+  void each_strip(int64_t lines, const T* x, int64_t image_step, int64_t lanes, int64_t first,
+                  int64_t last, F&& fn) const {
+    const int64_t overlap = lines - size;
+    const int64_t cols = tile_cols * size + overlap;
+    const int64_t line = cols * kernels<T>().vec_width;
+    Scratch scratch;
+    T* strip = scratch.get<T>(strip_size<T>(lines));
+    each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t position = (tile_row + i) * size + top;
+        // The last lines of a row of tiles are the first of the next.
+        if (i > 0) std::copy(strip + size * line, strip + lines * line, strip);
+        for (int64_t r = i > 0 ? overlap : 0; r < lines; ++r)
+          read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
+        fn(strip, line, tile + i * tile_cols);
+      }
+    });
+  }
+
   // B^T d B of the tiles of rows [first, last) of `lanes` channels: x their first plane in image 0,
   // v [reach^2][v_step] their block of vectors.
   template <class T>
   void transform(const T* x, int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
                  int64_t v_step) const {
-    const int64_t vec = kernels<T>().vec_width;
-    const int64_t overlap = reach - size;
-    const int64_t cols = tile_cols * size + overlap;
-    const int64_t line = cols * vec;
     Scratch scratch;
-    T* strip = scratch.get<T>(reach * line);
-    T* tmp = scratch.get<T>(reach * line);
-    each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t position = (tile_row + i) * size + top;
-        // The last lines of a row of tiles are the first of the next.
-        if (i > 0) std::copy(strip + size * line, strip + reach * line, strip);
-        for (int64_t r = i > 0 ? overlap : 0; r < reach; ++r)
-          read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
-        kernels<T>().winograd_input(reach, tile_cols, size, strip, line, tmp,
-                                    v + (tile + i * tile_cols) * vec, v_step);
-      }
-    });
+    T* tmp = scratch.get<T>(strip_size<T>(reach));
+    each_strip(reach, x, image_step, lanes, first, last,
+               [&](const T* strip, int64_t line, int64_t tile) {
+                 kernels<T>().winograd_input(reach, tile_cols, size, strip, line, tmp,
+                                             v + tile * kernels<T>().vec_width, v_step);
+               });
   }
 };
 

@@ -87,6 +87,20 @@ inline int64_t strided_tile(int64_t n, int64_t height, int64_t width, int64_t pa
   return best;
 }
 
+constexpr int64_t kStridedMinChannels = 16;  // of input and output
+
+// Whether a convolution is 3x3 at stride 2 in a plane, may round as Winograd's does, and has
+// channels enough.
+template <class T>
+bool strided_applies(const ConvShape& s) {
+  if (sizeof(T) != sizeof(float) || s.exact) return false;
+  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
+  for (int d = 1; d < 3; ++d) {
+    if (s.kernel[d] != 3 || s.stride[d] != 2 || s.dilation[d] != 1) return false;
+  }
+  return s.channels_in() >= kStridedMinChannels && s.channels_out() >= kStridedMinChannels;
+}
+
 // The weights of all groups, [groups][panels of gemm_nr rows][places][channels][gemm_nr] with the
 // channels filled up to whole vectors. Mirrored: taps in the opposite order.
 template <class T>
@@ -129,26 +143,15 @@ template <class T>
 void strided_transform(const TileMap& map, const StridedPlaces& places, const T* x,
                        int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
                        int64_t v_size) {
-  const int64_t width = kernels<T>().vec_width;
-  const int64_t reach = places.reach();
-  const int64_t cols = map.tile_cols * map.size + 1;
-  const int64_t line = cols * width;
   int64_t at[kStridedPlaces];
   places.offsets(v_size, at);
   Scratch scratch;
-  T* strip = scratch.get<T>(reach * line);
-  T* tmp = scratch.get<T>(reach * line);
-  map.each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t position = (tile_row + i) * map.size + map.top;
-      // The last line of a row of tiles is the first of the next.
-      if (i > 0) std::copy(strip + map.size * line, strip + reach * line, strip);
-      for (int64_t r = i > 0 ? 1 : 0; r < reach; ++r)
-        map.read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
-      kernels<T>().winograd_strided_input(places.tile, map.tile_cols, strip, line, tmp,
-                                          v + (tile + i * map.tile_cols) * width, at);
-    }
-  });
+  T* tmp = scratch.get<T>(map.strip_size<T>(places.reach()));
+  map.each_strip(places.reach(), x, image_step, lanes, first, last,
+                 [&](const T* strip, int64_t line, int64_t tile) {
+                   kernels<T>().winograd_strided_input(places.tile, map.tile_cols, strip, line, tmp,
+                                                       v + tile * kernels<T>().vec_width, at);
+                 });
 }
 
 }  // namespace laminae
