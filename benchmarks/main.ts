@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { CommanderError } from 'commander';
-import { cpuInfo, getNumThreads, setIsa } from 'laminae';
+import { cpuInfo, getNumThreads, isExactConv, setExactConv, setIsa } from 'laminae';
 import { trainingOptimizer } from './cases/train';
 import { dropCaseData, makeCaseData } from './case-data';
 import { changes, compareText, readReport, regressions } from './compare';
@@ -34,6 +34,7 @@ function conditions(options: Options): string[] {
         ]
       : []),
     ...(options.isa === null ? [] : [`PyTorch may use no better instruction set than ${options.isa} either`]),
+    ...(isExactConv() ? ['convolutions of laminae are sums of products: no Winograd'] : []),
   ];
 }
 
@@ -80,6 +81,7 @@ function exchangeDirectory(): string {
 
 async function run(options: Options): Promise<number> {
   if (options.isa !== null) setIsa(cpuInfo().available.find((isa) => isa === options.isa) ?? cpuInfo().isa);
+  if (options.exact) setExactConv(true);
   const earlier = options.compare === null ? null : readReport(options.compare);
   const { isa } = cpuInfo();
   const directory = exchangeDirectory();

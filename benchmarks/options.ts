@@ -13,6 +13,8 @@ export interface Options {
   readonly threads: readonly number[];
   readonly against: readonly Family[];
   readonly isa: string | null;
+  /** Convolutions keep to sums of products: no Winograd. */
+  readonly exact: boolean;
   /** Timed seconds of each contender and row. */
   readonly seconds: number;
   /** Least repetitions of each contender and row. */
@@ -39,6 +41,7 @@ interface RawOptions {
   threads?: string;
   against?: string;
   isa?: string;
+  exact: boolean;
   seconds: string;
   repetitions: string;
   json?: string;
@@ -65,6 +68,7 @@ export function makeCommand(): Command {
       `other libraries: ${families.join(',')} or none (default: all that are installed; roofline: none)`,
     )
     .option('--isa <name>', 'instruction set of the kernels, as LAMINAE_ISA; PyTorch is held to the same')
+    .option('--exact', 'convolutions of laminae without Winograd, as LAMINAE_EXACT_CONV=1', false)
     .option('--seconds <number>', 'timed seconds of each contender and row', '0.4')
     .option('--repetitions <number>', 'least repetitions of each contender and row', '6')
     .option('--json <file>', 'write all rows, the machine and the versions')
@@ -157,6 +161,7 @@ export function parseOptions(args: readonly string[], choices: Choices): Options
     threads: parseThreads(raw.threads, suite, choices.maxThreads),
     against: parseAgainst(raw.against, suite),
     isa: raw.isa === undefined ? null : oneOf('ISA', raw.isa, choices.isas),
+    exact: raw.exact,
     seconds: positive('seconds', raw.seconds, false),
     repetitions: positive('repetitions', raw.repetitions, true),
     json: raw.json ?? null,

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { isExactConv, setExactConv } from 'laminae';
 import { main } from '../../benchmarks/main';
 import type { Report } from '../../benchmarks/types';
 import { temporaryDirectory } from '../support/temporary-directory';
@@ -99,12 +100,26 @@ describe('npm run bench', () => {
       '0.01',
     ];
     await expect(main([...args, '--repetitions', '2', '--json', json])).resolves.toBe(0);
-    const { rows } = JSON.parse(fs.readFileSync(json, 'utf8')) as Report;
+    const { conditions, rows } = JSON.parse(fs.readFileSync(json, 'utf8')) as Report;
+    expect(conditions.join()).not.toContain('Winograd');
     expect(rows.map((row) => row.pass)).toEqual(['forward', 'forward+backward']);
     for (const row of rows) {
       expect(row.wrong).toBeNull();
       expect(row.gflops).toBeGreaterThan(0);
       expect(row.percentOfPeak).toBeGreaterThan(0);
     }
+  });
+
+  test('--exact keeps Winograd out, and the report says so', async () => {
+    const json = path.join(directory(), 'exact.json');
+    const args = ['overhead', '--exact', '--against', 'none', '--filter', 'conv2d', '--seconds', '0.01'];
+    try {
+      await expect(main([...args, '--repetitions', '2', '--json', json])).resolves.toBe(0);
+      expect(isExactConv()).toBe(true);
+    } finally {
+      setExactConv(false);
+    }
+    const { conditions } = JSON.parse(fs.readFileSync(json, 'utf8')) as Report;
+    expect(conditions.join()).toContain('no Winograd');
   });
 });

@@ -20,6 +20,7 @@ describe('benchmark options', () => {
     expect(options.threads).toEqual([1, 2]);
     expect(options.against).toEqual(['torch', 'ort', 'tfjs']);
     expect(options.isa).toBeNull();
+    expect(options.exact).toBe(false);
     expect(options.cases.length).toBeGreaterThan(25);
   });
 
@@ -32,13 +33,14 @@ describe('benchmark options', () => {
 
   test('everything given', () => {
     const options = parse(
-      'layers --filter 64→64 --threads 2 --against ort,torch --isa avx2 --seconds 0.1 --repetitions 3',
+      'layers --filter 64→64 --threads 2 --against ort,torch --isa avx2 --exact --seconds 0.1 --repetitions 3',
     );
     expect(options.cases.map((c) => c.name)).toEqual(['conv 3x3 s1 64→64@56 b1', 'conv 3x3 s1 64→64@56 b8']);
     expect(options).toMatchObject({
       threads: [2],
       against: ['ort', 'torch'],
       isa: 'avx2',
+      exact: true,
       seconds: 0.1,
       repetitions: 3,
     });
