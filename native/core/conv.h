@@ -133,6 +133,14 @@ WeightGradientAlgorithm<T> weight_gradient_winograd();
 template <class T>
 TapSumAlgorithm<T> tap_sum_lanes();
 
+// conv_lanes_winograd.cc
+template <class T>
+TapSumAlgorithm<T> tap_sum_lanes_winograd();
+
+// conv_lanes_winograd_weight.cc
+template <class T>
+WeightGradientAlgorithm<T> weight_gradient_lanes_winograd();
+
 // conv_lanes_weight.cc
 template <class T>
 bool weight_gradient_lanes_applies(const ConvShape& s);

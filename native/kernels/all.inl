@@ -23,6 +23,7 @@
 #include "kernels/softmax.inl"
 #include "kernels/unary.inl"
 #include "kernels/winograd.inl"
+#include "kernels/winograd_lanes.inl"
 #include "kernels/winograd_pairs.inl"
 #include "kernels/winograd_strided.inl"
 

@@ -47,6 +47,32 @@ LAMINAE_INLINE void winograd_bt(Vec<T> (&d)[4]) {
   d[3] = d[3] - d1;
 }
 
+// Points 0, +-1, +-2, +-1/2, infinity.
+template <class T>
+LAMINAE_INLINE void winograd_bt(Vec<T> (&d)[8]) {
+  using V = Vec<T>;
+  const V quarter = V::set1(T(0.25));
+  const V half = V::set1(T(0.5));
+  const V two = V::set1(T(2));
+  const V c1 = V::set1(T(4.25));
+  const V c2 = V::set1(T(2.5));
+  const V c3 = V::set1(T(5.25));
+  const V even1 = fnma(c1, d[4], d[2] + d[6]);
+  const V odd1 = fnma(c1, d[3], d[1] + d[5]);
+  const V even2 = fma(quarter, d[2], fnma(V::set1(T(1.25)), d[4], d[6]));
+  const V odd2 = fma(half, d[1], fnma(c2, d[3], two * d[5]));
+  const V even3 = fma(V::set1(T(4)), d[2], fnma(V::set1(T(5)), d[4], d[6]));
+  const V odd3 = fma(two, d[1], fnma(c2, d[3], half * d[5]));
+  d[0] = fma(c3, d[4] - d[2], d[0] - d[6]);
+  d[7] = fma(c3, d[3] - d[5], d[7] - d[1]);
+  d[1] = even1 + odd1;
+  d[2] = even1 - odd1;
+  d[3] = even2 + odd2;
+  d[4] = even2 - odd2;
+  d[5] = even3 + odd3;
+  d[6] = even3 - odd3;
+}
+
 // A^T of one row or column, N outputs: powers of the points, the last output has infinity's too.
 template <int N, class T>
 LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[6], Vec<T> (&y)[N]) {
@@ -80,6 +106,25 @@ LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[4], Vec<T> (&y)[N]) {
   y[0] = m[0] + s;
   y[1] = N == 2 ? e + m[3] : e;
   if constexpr (N == 3) y[2] = s + m[3];
+}
+
+template <int N, class T>
+LAMINAE_INLINE void winograd_at(const Vec<T> (&m)[8], Vec<T> (&y)[N]) {
+  using V = Vec<T>;
+  static_assert(N == 4 || N == 5, "powers are spelled out for these");
+  const V s1 = m[1] + m[2];
+  const V e1 = m[1] - m[2];
+  const V s2 = m[3] + m[4];
+  const V e2 = m[3] - m[4];
+  const V s3 = m[5] + m[6];
+  const V e3 = m[5] - m[6];
+  y[0] = (m[0] + s1) + (s2 + s3);
+  y[1] = fma(V::set1(T(2)), e2, fma(V::set1(T(0.5)), e3, e1));
+  y[2] = fma(V::set1(T(4)), s2, fma(V::set1(T(0.25)), s3, s1));
+  y[3] = fma(V::set1(T(8)), e2, fma(V::set1(T(0.125)), e3, N == 4 ? e1 + m[7] : e1));
+  if constexpr (N >= 5) {
+    y[4] = fma(V::set1(T(16)), s2, fma(V::set1(T(0.0625)), s3, s1 + m[7]));
+  }
 }
 
 // G of one row or column of N elements: (g0 + p^2 g2 + p^4 g4) / f +- p (g1 + p^2 g3) / f at
@@ -126,6 +171,35 @@ LAMINAE_INLINE void winograd_g(const Vec<T> (&g)[N], Vec<T> (&u)[4]) {
   u[1] = e + o;
   u[2] = e - o;
   u[3] = g[N - 1];
+}
+
+// The same with p^2 = 1, 4 and 1/4, f = -9/2, 90 and 45/32.
+template <int N, class T>
+LAMINAE_INLINE void winograd_g(const Vec<T> (&g)[N], Vec<T> (&u)[8]) {
+  using V = Vec<T>;
+  static_assert(N == 4 || N == 5, "powers are spelled out for these");
+  const V f1 = V::set1(static_cast<T>(-2.0 / 9));
+  const V f2 = V::set1(static_cast<T>(1.0 / 90));
+  const V f3 = V::set1(static_cast<T>(32.0 / 45));
+  V even1 = g[0] + g[2];
+  V even2 = fma(V::set1(T(4)), g[2], g[0]);
+  V even3 = fma(V::set1(T(0.25)), g[2], g[0]);
+  if constexpr (N >= 5) {
+    even1 = even1 + g[4];
+    even2 = fma(V::set1(T(16)), g[4], even2);
+    even3 = fma(V::set1(T(0.0625)), g[4], even3);
+  }
+  const V odd1 = g[1] + g[3];
+  const V odd2 = fma(V::set1(T(8)), g[3], g[1] + g[1]);
+  const V odd3 = fma(V::set1(T(0.125)), g[3], V::set1(T(0.5)) * g[1]);
+  u[0] = g[0];
+  u[1] = f1 * (even1 + odd1);
+  u[2] = f1 * (even1 - odd1);
+  u[3] = f2 * (even2 + odd2);
+  u[4] = f2 * (even2 - odd2);
+  u[5] = f3 * (even3 + odd3);
+  u[6] = f3 * (even3 - odd3);
+  u[7] = g[N - 1];
 }
 
 template <int N, class T>

@@ -23,6 +23,9 @@ struct Case {
   int64_t below;  // rows of zeros behind, beyond pad_y
   int64_t taps = 3;
   int64_t stride = 1;
+  int64_t lines = 0;  // of the kernel, if not `taps`
+
+  int64_t kernel_lines() const { return lines == 0 ? taps : lines; }
 };
 
 conv_desc descriptor(const Case& c) {
@@ -36,7 +39,7 @@ conv_desc descriptor(const Case& c) {
   for (int i = 0; i < 3; ++i) {
     d.in[i] = in[i];
     d.padding[i] = padding[i];
-    d.kernel[i] = i == 0 ? 1 : c.taps;
+    d.kernel[i] = i == 0 ? 1 : i == 1 ? c.kernel_lines() : c.taps;
     d.dilation[i] = 1;
     d.stride[i] = i == 0 ? 1 : c.stride;
     d.out[i] = (in[i] + 2 * padding[i] - d.kernel[i] + (i == 1 ? c.below : 0)) / d.stride[i] + 1;
@@ -49,7 +52,7 @@ Case with_work(Case c) {
   const conv_desc d = descriptor(c);
   const int64_t pixels =
       std::min(d.out[1] * d.out[2], d.in[1] * d.in[2] / (d.stride[1] * d.stride[2]));
-  const int64_t image = c.taps * c.taps * pixels * d.c_out * (d.c_in / d.groups);
+  const int64_t image = c.kernel_lines() * c.taps * pixels * d.c_out * (d.c_in / d.groups);
   while (c.n * image < 16 << 20) ++c.n;
   return c;
 }
@@ -91,7 +94,7 @@ class Convolution {
       : d_(descriptor(c)),
         forward_(pass == Pass::forward),
         x_(d_.n * d_.c_in * d_.in[1] * d_.in[2]),
-        w_(d_.c_out * (d_.c_in / d_.groups) * c.taps * c.taps),
+        w_(d_.c_out * (d_.c_in / d_.groups) * c.kernel_lines() * c.taps),
         b_(forward_ ? d_.c_out : d_.c_in),
         y_(d_.n * d_.c_out * d_.out[1] * d_.out[2]) {
     for (GuardedBuffer<float>* t : {&x_, &w_, &b_, &y_}) {
@@ -201,6 +204,17 @@ const Case kPairCases[] = {
     {1, 1, 5, 9, 200, 40, 5, 5, 0, 11, 3},  // blocks of lines, phases of 4, 4 and 3
 };
 
+// Few channels, many images: tiles along lines with images in lanes.
+const Case kLanesCases[] = {
+    {32, 1, 6, 16, 14, 14, 0, 0, 0, 5},        // whole groups of images
+    {37, 1, 7, 9, 13, 11, 1, 2, 0, 5},         // tails of images, rows and tiles
+    {16, 1, 5, 10, 12, 18, 3, 4, 2, 5},        // more padding, zeros below
+    {17, 2, 8, 14, 40, 11, 0, 1, 0, 5},        // groups, blocks of lines
+    {20, 1, 6, 8, 9, 25, 2, 2, 0, 5, 1, 3},    // 3x5
+    {50, 1, 16, 17, 1, 40, 0, 2, 0, 5, 1, 1},  // sequences
+    {16, 1, 4, 4, 30, 16, 4, 0, 0, 5, 1, 7},   // 7x5
+};
+
 // One algorithm on all ISAs. It has to be the choice.
 void check_sums(const Case& c, Pass pass, const std::string& name, Random& random) {
   const std::string active = active_isa().name;
@@ -274,6 +288,17 @@ TEST_CASE("winograd: pairs of lines within 3e-5 of the reference, the same bits 
     // The channels of dy are those of y.
     if (c.stride == 1) check_sums(c, Pass::backward_input, "winograd pairs", random);
   }
+}
+
+TEST_CASE("winograd: images in lanes within 3e-5 of the reference, the same bits for any threads") {
+  Random random(16);
+  for (const Case& few : kLanesCases) {
+    const Case c = with_work(few);
+    check_sums(c, Pass::forward, "winograd lanes", random);
+    check_sums(c, Pass::backward_input, "winograd lanes", random);
+    check_weight_gradient(c, "winograd lanes", random);
+  }
+  check_weight_gradient({150, 1, 1, 6, 28, 28, 2, 2, 0, 5}, "winograd lanes", random);
 }
 
 TEST_CASE(

@@ -13,6 +13,7 @@
 #include "core/conv.h"
 #include "core/gemm.h"
 #include "core/kernels.h"
+#include "core/ops/conv_lanes.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -42,24 +43,6 @@ Columns strip_columns(const TapSum& s) {
 
 int64_t strip_size(const TapSum& s, int64_t width) {
   return s.channels * s.x_size[0] * s.x_size[1] * strip_columns(s).count() * width;
-}
-
-// Taps [first, first + count) of one dimension.
-struct TapRange {
-  int64_t first, count;
-};
-
-// Those that lie inside x for some grid position in [g, last].
-TapRange inside(const TapSum& s, int d, int64_t g, int64_t last) {
-  const TapDim& t = s.taps[d];
-  auto reads = [&](int64_t tap) {
-    const int64_t shift = t.offset + tap * t.step;
-    return last * s.stride[d] + shift >= 0 && g * s.stride[d] + shift < s.x_size[d];
-  };
-  TapRange r{0, t.count};
-  while (r.count > 0 && !reads(r.first)) ++r.first, --r.count;
-  while (r.count > 0 && !reads(r.first + r.count - 1)) --r.count;
-  return r;
 }
 
 // Images [image, image + lanes) of one group, as [channel][line][column][width].

@@ -1,0 +1,207 @@
+// Weight gradient of 5 taps a line with images in lanes, by Winograd's F(5, 4) along the lines: the
+// gradients of a kernel line from 8 products with each tile of 4 of dy instead of 20
+// (kernels/winograd_lanes.inl).
+//
+// A group of vec_width images is transposed to images in lanes; V [8 points][channel][line][tile]
+// of x, with lines of zeros above and below, and U [8][row][line][tile] of some lines of dy. The
+// products [8][row][channel][kernel line] are vectors of partial sums, a lane per image
+// (conv_lanes_weight), which become weights and are added up over the lanes at the end.
+//
+// Threads: groups of images are cut into kChunks parts, each with sums of its own, added in order.
+#include <algorithm>
+
+#include "core/conv.h"
+#include "core/gemm.h"
+#include "core/integer.h"
+#include "core/kernels.h"
+#include "core/ops/winograd.h"
+#include "core/parallel.h"
+#include "core/scratch.h"
+
+namespace laminae {
+
+namespace {
+
+constexpr int64_t kTile = 4;
+constexpr int64_t kTaps = 5;
+constexpr int64_t kPoints = 8;
+constexpr int64_t kChunks = 8;
+constexpr int64_t kInputElements = 1 << 17;     // V: 512 KiB
+constexpr int64_t kGradientElements = 1 << 15;  // U of some lines: 128 KiB
+constexpr int64_t kProductElements = 1 << 17;   // of a chunk
+
+// Sizes that all parts share.
+template <class T>
+struct Plan {
+  const ConvShape& s;
+  int64_t width;
+  int64_t cols;        // tiles of a line
+  int64_t lines;       // of V: all that kernel lines read
+  int64_t rows, taps;  // registers: rows * taps products
+  int64_t block;       // lines of dy at a time
+  int64_t v_step, m_step;
+
+  explicit Plan(const ConvShape& shape) : s(shape) {
+    const KernelTable<T>& kernel = kernels<T>();
+    width = kernel.vec_width;
+    cols = ceil_div(s.out[2], kTile);
+    lines = s.out[1] + s.kernel[1] - 1;
+    taps = balanced_tile(s.kernel[1], kernel.lanes_weight_taps);
+    rows = balanced_tile(s.channels_out(), kernel.conv_lanes_weight_rows(taps));
+    const int64_t line = kPoints * s.channels_out() * cols * width;
+    block = balanced_tile(s.out[1], std::max<int64_t>(1, kGradientElements / line));
+    v_step = s.channels_in() * lines * cols * width + 16;
+    m_step = s.channels_out() * s.channels_in() * s.kernel[1] * width + 16;
+  }
+
+  int64_t weights() const { return s.channels_out() * s.channels_in() * s.kernel[1] * kTaps; }
+};
+
+template <class T>
+void transform_input(const Plan<T>& p, const T* x, int64_t lanes, T* v) {
+  const ConvShape& s = p.s;
+  const int64_t line = p.cols * p.width;
+  Scratch scratch;
+  T* plane = scratch.get<T>(s.in_plane() * p.width);
+  for (int64_t c = 0; c < s.channels_in(); ++c) {
+    kernels<T>().images_to_lanes(lanes, s.in_plane(), x + c * s.in_plane(), s.c_in * s.in_plane(),
+                                 plane);
+    for (int64_t l = 0; l < p.lines; ++l, v += line) {
+      const int64_t from = l - s.padding[1];
+      if (from >= 0 && from < s.in[1]) {
+        kernels<T>().winograd_lanes_input(kTaps, p.cols, -s.padding[2], s.in[2],
+                                          plane + from * s.in[2] * p.width, v, p.v_step);
+      } else {
+        for (int64_t i = 0; i < kPoints; ++i)
+          std::fill(v + i * p.v_step, v + i * p.v_step + line, T{0});
+      }
+    }
+  }
+}
+
+// m += the products of `lines` lines of dy, of which v has the first one's.
+template <class T>
+void multiply(const Plan<T>& p, const T* v, const T* u, int64_t u_step, int64_t lines, T* m) {
+  const ConvShape& s = p.s;
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t line = p.cols * p.width;
+  const int64_t m_row = s.channels_in() * s.kernel[1] * p.width;
+  for (int64_t point = 0; point < kPoints; ++point) {
+    for (int64_t row = 0; row < s.channels_out(); row += p.rows) {
+      for (int64_t c = 0; c < s.channels_in(); ++c) {
+        for (int64_t k = 0; k < s.kernel[1]; k += p.taps) {
+          kernel.conv_lanes_weight(
+              std::min(p.rows, s.channels_out() - row), std::min(p.taps, s.kernel[1] - k), 1,
+              lines * p.cols, v + point * p.v_step + (c * p.lines + k) * line, 0, p.width, line,
+              u + point * u_step + row * lines * line, lines * line,
+              m + point * p.m_step + row * m_row + (c * s.kernel[1] + k) * p.width, m_row);
+        }
+      }
+    }
+  }
+}
+
+// Everything that `lanes` images give to one group: x, dy its part of the first one.
+template <class T>
+void add_images(const Plan<T>& p, const T* x, const T* dy, int64_t lanes, T* m, double* db) {
+  const ConvShape& s = p.s;
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t line = p.cols * p.width;
+  Scratch scratch;
+  T* v = scratch.get<T>(kPoints * p.v_step);
+  T* u = scratch.get<T>(kPoints * (s.channels_out() * p.block * line + 16));
+  T* pixels = scratch.get<T>(p.block * s.out[2] * p.width);
+  transform_input(p, x, lanes, v);
+  for (int64_t first = 0; first < s.out[1]; first += p.block) {
+    const int64_t lines = std::min(p.block, s.out[1] - first);
+    const int64_t u_step = s.channels_out() * lines * line + 16;
+    for (int64_t oc = 0; oc < s.channels_out(); ++oc) {
+      kernel.images_to_lanes(lanes, lines * s.out[2], dy + oc * s.out_plane() + first * s.out[2],
+                             s.c_out * s.out_plane(), pixels);
+      if (db != nullptr) db[oc] += kernel.sum(lines * s.out[2] * p.width, pixels);
+      kernel.winograd_lanes_gradient(kTaps, lines, s.out[2], pixels, u + oc * lines * line, u_step);
+    }
+    multiply(p, v + first * line, u, u_step, lines, m);
+  }
+}
+
+template <class T>
+bool applies(const ConvShape& s) {
+  if (sizeof(T) != sizeof(float) || s.exact) return false;
+  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
+  if (s.kernel[2] != kTaps || s.out[2] < 2 * kTile) return false;
+  for (int d = 1; d < 3; ++d) {
+    if (s.stride[d] != 1 || s.dilation[d] != 1) return false;
+  }
+  if (s.n * s.c_out * s.channels_in() * s.kernel_size() * s.out_plane() < kLeastWork) return false;
+  const Plan<T> p(s);
+  return s.n >= p.width && kPoints * p.v_step <= kInputElements &&
+         kPoints * p.m_step <= kProductElements;
+}
+
+template <class T>
+void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const Plan<T> p(s);
+  const int64_t weights = p.weights();  // of a group
+  const int64_t image_groups = ceil_div(s.n, p.width);
+  const int64_t chunks = std::min(kChunks, image_groups);
+  Scratch scratch;
+  double* totals = scratch.get<double>(s.groups * chunks * weights);
+  double* bias_sums = scratch.get<double>(db == nullptr ? 0 : s.groups * chunks * s.channels_out());
+  parallel_chunks(s.groups * chunks, [&](int64_t item) {
+    const int64_t group = item / chunks;
+    const int64_t chunk = item % chunks;
+    Scratch own;  // the same memory for every chunk of a thread: it is in cache
+    T* m = own.get<T>(kPoints * p.m_step);
+    double* chunk_db = db == nullptr ? nullptr : bias_sums + item * s.channels_out();
+    std::fill(m, m + kPoints * p.m_step, T{0});
+    if (db != nullptr) std::fill(chunk_db, chunk_db + s.channels_out(), 0.0);
+    for (int64_t i = image_groups * chunk / chunks; i < image_groups * (chunk + 1) / chunks; ++i) {
+      const int64_t image = i * p.width;
+      add_images(p, x + (image * s.c_in + group * s.channels_in()) * s.in_plane(),
+                 dy + (image * s.c_out + group * s.channels_out()) * s.out_plane(),
+                 std::min(p.width, s.n - image), m, chunk_db);
+    }
+    T* sums = own.get<T>(weights * p.width);
+    T* lanes = own.get<T>(weights * p.width);
+    double* total = totals + item * weights;
+    kernel.winograd_lanes_dw(kTaps, weights / kTaps, m, p.m_step, sums);
+    kernel.transpose(weights, p.width, sums, p.width, lanes, weights);
+    std::fill(total, total + weights, 0.0);
+    kernel.sum_columns(p.width, weights, lanes, weights, total);
+  });
+  // The chunks, in order.
+  for (int64_t group = 0; group < s.groups; ++group) {
+    for (int64_t i = 0; i < weights; ++i) {
+      double sum = 0.0;
+      for (int64_t chunk = 0; chunk < chunks; ++chunk)
+        sum += totals[(group * chunks + chunk) * weights + i];
+      dw[group * weights + i] = static_cast<T>(sum);
+    }
+    for (int64_t oc = 0; db != nullptr && oc < s.channels_out(); ++oc) {
+      double sum = 0.0;
+      for (int64_t chunk = 0; chunk < chunks; ++chunk)
+        sum += bias_sums[(group * chunks + chunk) * s.channels_out() + oc];
+      db[group * s.channels_out() + oc] = static_cast<T>(sum);
+    }
+  }
+}
+
+template <class T>
+void run_or_bias(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  if (dw == nullptr) return weight_gradient_lanes(s, x, dy, dw, db);
+  run(s, x, dy, dw, db);
+}
+
+}  // namespace
+
+template <class T>
+WeightGradientAlgorithm<T> weight_gradient_lanes_winograd() {
+  return {"winograd lanes", applies<T>, run_or_bias<T>};
+}
+
+template WeightGradientAlgorithm<float> weight_gradient_lanes_winograd();
+template WeightGradientAlgorithm<double> weight_gradient_lanes_winograd();
+
+}  // namespace laminae
