@@ -10,6 +10,7 @@
  *
  * First touch of a fresh 4 KiB page costs over 10 us on small virtual machines, a reused one nothing.
  */
+import os from 'node:os';
 import { arrayOf, bytesPerElement, viewOf, type DType, type TypedArray } from '../dtype';
 import { AllocationError, ArgumentTypeError, DisposedError } from '../errors';
 import { alignment } from '../native';
@@ -20,8 +21,17 @@ const maxHeapBytes = 64;
 /** Outside of frames, arrays below this many bytes are left to V8: hardly any of them would come back. */
 const minLooseBytes = 4096;
 
-/** Free memory beyond this many bytes is left to the garbage collector. */
-const maxFreeBytes = 2 ** 30;
+/**
+ * Free memory beyond this many bytes is left to the garbage collector: 1 GiB, or a quarter of what the machine or the
+ * container has.
+ */
+const maxFreeBytes = Math.min(2 ** 30, memoryLimit() / 4);
+
+function memoryLimit(): number {
+  const machine = os.totalmem();
+  const container = process.constrainedMemory(); // 0, undefined or above all bounds if there is no limit
+  return container > 0 ? Math.min(machine, container) : machine;
+}
 
 /** Memory of one storage after the other. */
 class Block {
@@ -68,13 +78,22 @@ function sizeClassOf(bytes: number): SizeClass {
   return (sizeClasses[index] ??= { bytes: quarters * quarter, index });
 }
 
+/** Free blocks of one size. */
+interface Shelf {
+  readonly blocks: Block[];
+  /** When somebody last asked for this size or gave it back. */
+  lastUse: number;
+}
+
 /** Memory that was released, by size. */
 class FreeList {
-  private blocks: (Block[] | undefined)[] = [];
+  private shelves: (Shelf | undefined)[] = [];
 
   take(size: SizeClass): Block | null {
-    const list = this.blocks[size.index];
-    for (let block = list?.pop(); block !== undefined; block = list?.pop()) {
+    const shelf = this.shelves[size.index];
+    if (shelf === undefined) return null;
+    shelf.lastUse = ++clock;
+    for (let block = shelf.blocks.pop(); block !== undefined; block = shelf.blocks.pop()) {
       freeBytes -= size.bytes;
       if (block.isIntact) return block;
     }
@@ -83,17 +102,31 @@ class FreeList {
 
   give(block: Block): void {
     const { bytes, index } = block.size;
-    if (freeBytes + bytes > maxFreeBytes) return;
+    if (bytes > maxFreeBytes) return;
+    const shelf = (this.shelves[index] ??= { blocks: [], lastUse: 0 });
+    shelf.lastUse = ++clock;
+    while (freeBytes + bytes > maxFreeBytes) dropStalest();
     freeBytes += bytes;
-    (this.blocks[index] ??= []).push(block);
+    shelf.blocks.push(block);
+  }
+
+  /** The shelf that has waited longest, of those with blocks. */
+  stalest(): Shelf | null {
+    let found: Shelf | null = null;
+    for (const shelf of this.shelves) {
+      if (shelf === undefined || shelf.blocks.length === 0) continue;
+      if (found === null || shelf.lastUse < found.lastUse) found = shelf;
+    }
+    return found;
   }
 
   clear(): void {
-    this.blocks = [];
+    this.shelves = [];
   }
 }
 
 let freeBytes = 0;
+let clock = 0;
 
 /**
  * What is made inside a frame comes back at its end, and goes round in a list of its own. What is made outside comes
@@ -102,6 +135,19 @@ let freeBytes = 0;
  */
 const framedBlocks = new FreeList();
 const looseBlocks = new FreeList();
+
+/**
+ * Makes room: what one network left behind must not keep the memory of the next from going round. (MobileNetV2 at batch
+ * 8, after VGG-16 and ResNet-50 in the same process: 80 ms on fresh pages every time, 40 with room.)
+ */
+function dropStalest(): void {
+  const framed = framedBlocks.stalest();
+  const loose = looseBlocks.stalest();
+  const shelf = framed === null || (loose !== null && loose.lastUse < framed.lastUse) ? loose : framed;
+  const block = shelf?.blocks.pop();
+  if (block === undefined) throw new Error('free memory is counted wrong'); // else the caller would wait for ever
+  freeBytes -= block.size.bytes;
+}
 
 function takeBlock(bytes: number): Block {
   const size = sizeClassOf(bytes);

@@ -1,6 +1,8 @@
 /** Memory stays flat in loops that never yield to the event loop. scripts/soak.cjs is the long version. */
+import os from 'node:os';
 import { describe, expect, test } from '@jest/globals';
 import { emptyCache, noGrad, ones, pooledBytes, randn, scope } from '../../lib';
+import { Tensor } from '../../lib/tensor/tensor';
 import { reportOf } from '../support/run-script';
 
 interface Report {
@@ -30,6 +32,23 @@ test('what is released inside a scope is used again, small arrays too', () => {
   }
   expect(buffers.size).toBe(3);
   expect(pooledBytes()).toBeGreaterThan(20_000);
+});
+
+test('memory of sizes that nobody asks for any more makes room for what goes round now', () => {
+  emptyCache();
+  const mebi = 2 ** 20;
+  const empty = (bytes: number): ArrayBufferLike => Tensor.empty([bytes / 4], 'float32').storage.data.buffer;
+  const limit = Math.min(1024 * mebi, os.totalmem() / 4);
+  // Never touched, so it is address space alone.
+  const left = [64, 80, 96, 112].flatMap((size) => Array.from({ length: 4 }, () => size * mebi));
+  scope(() => void left.map(empty));
+  expect(pooledBytes()).toBeLessThanOrEqual(limit);
+  expect(pooledBytes()).toBeGreaterThan(0);
+  const buffers = new Set(Array.from({ length: 5 }, () => scope(() => empty(128 * mebi))));
+  expect(buffers.size).toBe(1);
+  expect(pooledBytes()).toBeLessThanOrEqual(limit);
+  emptyCache();
+  expect(pooledBytes()).toBe(0);
 });
 
 test('garbage made outside of scopes does not use up the memory that scopes released', () => {
