@@ -157,16 +157,16 @@ export const opTable = {
   scatterPlanes: { fields: ['planes', 'n', 'size', 'accumulate'], buffers: ['x', 'index', 'y'] },
   gatherPlanes: { fields: ['planes', 'n', 'size'], buffers: ['x', 'index', 'y'] },
   batchNormTrain: {
-    fields: ['n', 'c', 's', 'momentum', 'eps'],
-    buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'y', 'mean', 'invstd'],
+    fields: ['n', 'c', 's', 'momentum', 'eps', 'relu'],
+    buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'add', 'y', 'mean', 'invstd'],
   },
   batchNormEval: {
-    fields: ['n', 'c', 's', 'eps'],
-    buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'y', 'mean', 'invstd'],
+    fields: ['n', 'c', 's', 'eps', 'relu'],
+    buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'add', 'y', 'mean', 'invstd'],
   },
   batchNormBackward: {
-    fields: ['n', 'c', 's', 'training'],
-    buffers: ['x', 'dy', 'weight', 'mean', 'invstd', 'dx', 'dweight', 'dbias'],
+    fields: ['n', 'c', 's', 'training', 'relu'],
+    buffers: ['x', 'dy', 'weight', 'bias', 'mean', 'invstd', 'dx', 'dweight', 'dbias'],
   },
 } as const;
 

@@ -1,17 +1,18 @@
 /** Builds laminae modules from layer lists. */
-import { add, cat, nn, type Tensor } from 'laminae';
+import { cat, nn, type Tensor } from 'laminae';
 import type { Layer } from '../layer';
 
 class Residual extends nn.Module {
   constructor(
     readonly body: nn.Sequential,
     readonly shortcut: nn.Sequential,
+    private readonly relu: boolean,
   ) {
     super();
   }
 
   override forward(x: Tensor): Tensor {
-    return add(this.body.forward(x), this.shortcut.forward(x));
+    return this.body.forwardThen(x, { add: this.shortcut.forward(x), relu: this.relu });
   }
 }
 
@@ -31,7 +32,7 @@ class Branches extends nn.Module {
 /** Stays in evaluation mode, see {@link setTraining}. */
 class FrozenBatchNorm1d extends nn.BatchNorm1d {}
 
-function buildLayer(layer: Layer): nn.Module {
+function buildLayer(layer: Layer, isBeforeRelu: boolean): nn.Module {
   switch (layer.type) {
     case 'conv': {
       const { stride, padding, groups, bias } = layer;
@@ -63,14 +64,20 @@ function buildLayer(layer: Layer): nn.Module {
     case 'dropout':
       return new nn.Dropout(layer.p);
     case 'residual':
-      return new Residual(buildModel(layer.body), buildModel(layer.shortcut));
+      return new Residual(buildModel(layer.body), buildModel(layer.shortcut), isBeforeRelu);
     case 'branches':
       return new Branches(new nn.Sequential(...layer.branches.map(buildModel)));
   }
 }
 
 export function buildModel(layers: readonly Layer[]): nn.Sequential {
-  return new nn.Sequential(...layers.map(buildLayer));
+  return new nn.Sequential(
+    ...layers.map((layer, i) => {
+      // The block itself applies the ReLU behind it; paths of weights count layers, so something stays in its place.
+      if (layer.type === 'relu' && layers[i - 1]?.type === 'residual') return new nn.Identity();
+      return buildLayer(layer, layers[i + 1]?.type === 'relu');
+    }),
+  );
 }
 
 /** Training or evaluation mode, with the exceptions that the layer list makes. */

@@ -31,8 +31,10 @@ export class Residual extends nn.Module {
 
   override forward(X: Tensor): Tensor {
     const hidden = F.relu(this.bn1.forward(this.conv1.forward(X)));
-    const Y = this.bn2.forward(this.conv2.forward(hidden));
-    return F.relu(Y.add(this.conv3 === null ? X : this.conv3.forward(X)));
+    return this.bn2.forwardThen(this.conv2.forward(hidden), {
+      add: this.conv3 === null ? X : this.conv3.forward(X),
+      relu: true,
+    });
   }
 }
 

@@ -7,11 +7,11 @@
  */
 import { needsGrad, record } from '../autograd/graph';
 import { ShapeError } from '../errors';
-import { run } from '../native';
+import { run, unaryFns } from '../native';
 import { checkOptions, formatShape, real, sizeOf } from '../shape';
 import { contiguousElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
-import { expectDTypeOf, expectFloating } from './checks';
+import { expectDTypeOf, expectFloating, expectShape } from './checks';
 
 export interface BatchNormOptions {
   /** [c]; 1 if absent. */
@@ -24,6 +24,10 @@ export interface BatchNormOptions {
   readonly momentum?: number | undefined;
   /** Added to the variance under the root. Default 1e-5. */
   readonly eps?: number | undefined;
+  /** Of the input's shape; added to the result in the same pass. */
+  readonly add?: Tensor | null | undefined;
+  /** Then put through a ReLU, still in the same pass. Default false. */
+  readonly relu?: boolean | undefined;
 }
 
 /** Checks an eps. */
@@ -72,20 +76,37 @@ export interface NormCall {
   readonly eps: number;
 }
 
+/** What is done to the result as it is written. */
+export interface NormEnding {
+  /** Added, if not null; of the input's shape and dtype. */
+  readonly add: Tensor | null;
+  /** Then a ReLU. */
+  readonly relu: boolean;
+  /** Nobody but this call has the input: the result may take its memory where backward does not need it. */
+  readonly over: boolean;
+}
+
+const plain: NormEnding = { add: null, relu: false, over: false };
+
 /** Batch normalisation of checked arguments. */
-export function normalizeChannels(input: Tensor, call: NormCall): Tensor {
+export function normalizeChannels(input: Tensor, call: NormCall, ending = plain): Tensor {
   const { op, n, c, s, weight, bias, runningMean, runningVar, training, momentum, eps } = call;
+  const { add } = ending;
+  const relu = ending.relu ? 1 : 0;
+  const recorded = needsGrad(input, weight, bias, add);
   const x = contiguousElements(input.detach());
-  const y = Tensor.empty(input.shape, input.dtype);
+  const y = ending.over && !recorded ? x : Tensor.empty(input.shape, input.dtype);
   const mean = Tensor.empty([c], 'float64');
   const invstd = Tensor.empty([c], 'float64');
   const w = contiguousOrNull(weight);
   const b = contiguousOrNull(bias);
   const rm = contiguousOrNull(runningMean);
   const rv = contiguousOrNull(runningVar);
-  const buffers = { x, weight: w, bias: b, runningMean: rm, runningVar: rv, y, mean, invstd };
+  const buffers = {
+    x, weight: w, bias: b, runningMean: rm, runningVar: rv, add: contiguousOrNull(add), y, mean, invstd,
+  }; // prettier-ignore
   if (training) {
-    run('batchNormTrain', { n, c, s, momentum, eps }, buffers);
+    run('batchNormTrain', { n, c, s, momentum, eps, relu }, buffers);
     for (const [own, used] of [
       [runningMean, rm],
       [runningVar, rv],
@@ -95,31 +116,44 @@ export function normalizeChannels(input: Tensor, call: NormCall): Tensor {
       own.storage.version++;
     }
   } else {
-    run('batchNormEval', { n, c, s, eps }, buffers);
+    run('batchNormEval', { n, c, s, eps, relu }, buffers);
   }
-  if (!needsGrad(input, weight, bias)) {
+  if (!recorded) {
     mean.storage.release();
     invstd.storage.release();
     return y;
   }
+  // The ReLU's part of backward needs the sign of y: x tells it if nothing was added in between.
+  const kept = ending.relu && add !== null ? y : null;
+  const reluLast = ending.relu && add === null;
+  const saved = [input, weight, reluLast ? bias : null, kept].filter((t) => t !== null);
   return record(
     op,
     y,
-    [input, weight, bias],
+    [input, weight, bias, add],
     (grad, wanted, spare) => {
-      const dy = contiguousElements(grad);
-      const ownDx = (): Tensor => (spare ? dy : Tensor.empty(input.shape, dy.dtype));
+      let dy = contiguousElements(grad);
+      let isOwn = spare;
+      if (kept !== null) {
+        const passed = isOwn ? dy : Tensor.empty(dy.shape, dy.dtype);
+        run('unaryBackward', { fn: unaryFns.relu.code, n: dy.numel }, { saved: kept, dy, dx: passed });
+        dy = passed;
+        isOwn = true;
+      }
+      const dadd = wanted[3] ? dy : null;
+      if (!wanted[0] && !wanted[1] && !wanted[2]) return [null, null, null, dadd];
+      const ownDx = (): Tensor => (isOwn && dadd === null ? dy : Tensor.empty(dy.shape, dy.dtype));
       const dx = wanted[0] ? ownDx() : null;
       const dweight = wanted[1] ? Tensor.empty([c], dy.dtype) : null;
       const dbias = wanted[2] ? Tensor.empty([c], dy.dtype) : null;
       run(
         'batchNormBackward',
-        { n, c, s, training: training ? 1 : 0 },
-        { x, dy, weight: w, mean, invstd, dx, dweight, dbias },
+        { n, c, s, training: training ? 1 : 0, relu: reluLast ? 1 : 0 },
+        { x, dy, weight: w, bias: b, mean, invstd, dx, dweight, dbias },
       );
-      return [dx, dweight, dbias];
+      return [dx, dweight, dbias, dadd];
     },
-    { saved: weight === null ? [input] : [input, weight], owned: [mean, invstd] },
+    { saved, owned: [mean, invstd] },
   );
 }
 
@@ -128,21 +162,36 @@ export function normalizeChannels(input: Tensor, call: NormCall): Tensor {
  *
  * In training the running statistics are updated in place, the variance with n / (n - 1); they are constants to the
  * gradient. Source: Ioffe and Szegedy, "Batch Normalization", 2015; the contract is that of PyTorch's `batch_norm`.
+ * `add` and `relu` are the end of a residual block: relu(batchNorm(input) + add) in one pass, the same numbers as in
+ * three.
  *
  * **Shape**: [n, c] or [n, c, ...], unchanged
  * @param runningMean [c], or null in training
  * @param runningVar [c], or null in training
- * @throws ShapeError if a parameter does not have one entry per channel, or in training with one value per channel
+ * @throws ShapeError if a parameter does not have one entry per channel, or in training with one value per channel, or
+ *   if `add` has another shape than the input
  *
  * @example
  * const x = tensor([[1, 2], [3, 4], [5, 9]]);
  * F.batchNorm(x, null, null, { training: true }).toArray(); // columns of mean 0 and variance 1
+ * F.batchNorm(x, null, null, { training: true, relu: true }).toArray(); // and 0 where they are negative
  */
 export function batchNorm(
   input: Tensor,
   runningMean: Tensor | null,
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
+): Tensor {
+  return batchNormOver(input, runningMean, runningVar, options, false);
+}
+
+/** `over`: nobody else has the input, see {@link NormEnding}. @internal */
+export function batchNormOver(
+  input: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: BatchNormOptions,
+  over: boolean,
 ): Tensor {
   const op = 'batchNorm';
   checkOptions(op, options);
@@ -193,5 +242,7 @@ export function batchNorm(
       hint: 'call eval(), or use a larger batch',
     });
   }
-  return normalizeChannels(input, call);
+  const add = options.add == null ? null : expectDTypeOf(op, 'add', options.add, input, 'input');
+  if (add !== null) expectShape(op, 'add', add, shape, 'that of input');
+  return normalizeChannels(input, call, { add, relu: options.relu === true, over });
 }

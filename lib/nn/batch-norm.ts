@@ -7,13 +7,13 @@
  * statistics are used. Which of the two is decided by `training` alone, not by whether gradients are on.
  */
 import { ShapeError } from '../errors';
-import { batchNorm } from '../functional/batch-norm';
+import { batchNormOver } from '../functional/batch-norm';
 import { add_ } from '../functional/in-place';
 import { checkOptions, formatShape, integer, real } from '../shape';
 import { ones, zeros } from '../tensor/create';
 import { keep } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
-import { Module } from './module';
+import { Module, forwardOf, type ForwardThen } from './module';
 import { Parameter } from './parameter';
 
 export interface BatchNormOptions {
@@ -87,6 +87,21 @@ export abstract class BatchNorm extends Module {
   protected abstract get ranks(): readonly number[];
 
   override forward(input: Tensor): Tensor {
+    return this.normalize(input, {}, false);
+  }
+
+  /** Adds and applies the ReLU as the result is written. */
+  override forwardThen(input: Tensor, then: ForwardThen): Tensor {
+    const isPlain = forwardOf(this) === forwardOf(BatchNorm.prototype);
+    return isPlain ? this.normalize(input, then, false) : super.forwardThen(input, then);
+  }
+
+  /**
+   * What `forward` does, and `then` in the same pass.
+   * @param over nobody else has the input: where no gradient is recorded, the result takes its memory
+   * @internal
+   */
+  normalize(input: Tensor, then: ForwardThen, over: boolean): Tensor {
     if (!this.ranks.includes(input.ndim)) {
       throw new ShapeError({
         op: this.constructor.name,
@@ -107,13 +122,16 @@ export abstract class BatchNorm extends Module {
     const useBatch = this.training || tracked === null;
     const counts = this.training && tracked !== null;
     const momentum = this.momentum ?? (counts ? 1 / (tracked.item() + 1) : 0);
-    const y = batchNorm(input, this.runningMean, this.runningVar, {
+    const options = {
       weight: this.weight,
       bias: this.bias,
       training: useBatch,
       momentum,
       eps: this.eps,
-    });
+      add: then.add,
+      relu: then.relu,
+    };
+    const y = batchNormOver(input, this.runningMean, this.runningVar, options, over);
     if (counts) add_(tracked, 1); // not if the input was refused
     return y;
   }

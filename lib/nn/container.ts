@@ -1,8 +1,11 @@
 import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
 import { unary } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
-import { functionOf, makesResult } from './in-place';
-import { Module } from './module';
+import { functionOf, isBatchNorm, makesResult } from './in-place';
+import { Module, finish, forwardOf, type ForwardThen } from './module';
+
+const nothing: ForwardThen = {};
+const justRelu: ForwardThen = { relu: true };
 
 function refuse(op: string, argument: string, expected: string, value: unknown): never {
   throw new ArgumentTypeError({ op, argument, expected, received: describe(value) });
@@ -77,14 +80,46 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
   }
 
   override forward(input: Tensor): Tensor {
+    return this.chain(input, null);
+  }
+
+  /** The last layer does it. */
+  override forwardThen(input: Tensor, then: ForwardThen): Tensor {
+    const isPlain = forwardOf(this) === forwardOf(Sequential.prototype);
+    return isPlain ? this.chain(input, then) : super.forwardThen(input, then);
+  }
+
+  private chain(input: Tensor, then: ForwardThen | null): Tensor {
+    const { layers } = this;
     let x = input;
-    let isOwn = false; // nobody but the next layer has x
-    for (const layer of this.layers) {
+    let isOwn = false; // nobody but the next layer has x, and no backward reads it
+    let end = then;
+    for (let i = 0; i < layers.length; i++) {
+      const layer = layers[i];
+      const isLast = i === layers.length - 1;
+      if (isBatchNorm(layer)) {
+        if (!isLast && functionOf(layers[i + 1]) === 'relu') {
+          x = layer.normalize(x, justRelu, isOwn);
+          i++;
+        } else {
+          x = layer.normalize(x, (isLast && end) || nothing, isOwn);
+          if (isLast) end = null;
+        }
+        isOwn = true;
+        continue;
+      }
       const fn = isOwn ? functionOf(layer) : undefined;
-      x = fn === undefined ? layer.forward(x) : unary(fn, x, true);
+      if (fn !== undefined) {
+        x = unary(fn, x, true);
+      } else if (isLast && end !== null) {
+        x = layer.forwardThen(x, end);
+        end = null;
+      } else {
+        x = layer.forward(x);
+      }
       isOwn = makesResult(layer);
     }
-    return x;
+    return end === null ? x : finish(x, end);
   }
 }
 

@@ -64,7 +64,13 @@ export {
   LazyLinear,
   UninitializedParameter,
 } from './lazy';
-export { Module, type LoadReport, type LoadStateDictOptions, type StateDict } from './module';
+export {
+  Module,
+  type ForwardThen,
+  type LoadReport,
+  type LoadStateDictOptions,
+  type StateDict,
+} from './module';
 export {
   CircularPad1d,
   CircularPad2d,

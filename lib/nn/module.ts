@@ -9,6 +9,8 @@
 import { StateDictError, describe } from '../errors';
 import { noGrad } from '../autograd/grad-mode';
 import type { DType } from '../dtype';
+import { add } from '../functional/elementwise';
+import { unary } from '../functional/unary';
 import { formatShape, sameShape } from '../shape';
 import { cloneElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
@@ -37,6 +39,25 @@ export interface HookHandle {
 export interface LoadReport {
   readonly missingKeys: readonly string[];
   readonly unexpectedKeys: readonly string[];
+}
+
+/** What is done to the result of a layer, in this order. */
+export interface ForwardThen {
+  /** Added to it. */
+  readonly add?: Tensor | undefined;
+  /** Then max(x, 0). Default false. */
+  readonly relu?: boolean | undefined;
+}
+
+/** `then`, on its own. */
+export function finish(result: Tensor, then: ForwardThen): Tensor {
+  const sum = then.add === undefined ? result : add(result, then.add);
+  return then.relu === true ? unary('relu', sum, then.add !== undefined) : sum;
+}
+
+/** The method that runs: that of a subclass, or the wrapper of hooks, is another than that of a known class. */
+export function forwardOf(module: Module): unknown {
+  return Reflect.get(module, 'forward');
 }
 
 function snakeCase(name: string): string {
@@ -89,6 +110,19 @@ export abstract class Module {
 
   /** Computes the output. */
   abstract forward(input: Tensor, ...others: Tensor[]): Tensor;
+
+  /**
+   * relu(forward(input) + add), with either or both: the end of a residual block. Batch norm does it in the pass that
+   * writes its result, a Sequential hands it to its last layer, other layers do one after the other. The numbers are the
+   * same.
+   *
+   * @example
+   * // in a residual block: F.relu(this.bn2.forward(y).add(x))
+   * return this.bn2.forwardThen(y, { add: x, relu: true });
+   */
+  forwardThen(input: Tensor, then: ForwardThen): Tensor {
+    return finish(this.forward(input), then);
+  }
 
   /**
    * Marks the field `name` as state that is saved and loaded but not learnt.

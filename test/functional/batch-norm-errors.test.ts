@@ -58,7 +58,7 @@ describe('errors', () => {
   });
 
   test('the native side refuses statistics and parameters of another length', () => {
-    const fields = { n: 2, c: 3, s: 4, training: 1 };
+    const fields = { n: 2, c: 3, s: 4, training: 1, relu: 0 };
     const [dy, dx] = [ones([24]), zeros([24])];
     const doubles = (n: number): Tensor => ones([n], { dtype: 'float64' });
     const backward = (m: Tensor, k: Tensor, dweight: Tensor | null): void =>
@@ -66,6 +66,7 @@ describe('errors', () => {
         x: dy,
         dy,
         weight: null,
+        bias: null,
         mean: m,
         invstd: k,
         dx,
@@ -81,17 +82,18 @@ describe('errors', () => {
       bias: null,
       runningMean: null,
       runningVar: null,
+      add: null,
       y: dx,
       mean: doubles(3),
       invstd: doubles(3),
     };
-    expect(() => run('batchNormTrain', { n: 0, c: 3, s: 4, momentum: 0, eps: 0 }, buffers)).toThrow(
+    expect(() => run('batchNormTrain', { n: 0, c: 3, s: 4, momentum: 0, eps: 0, relu: 0 }, buffers)).toThrow(
       'at least one value',
     );
-    expect(() => run('batchNormTrain', { n: -1, c: 3, s: 4, momentum: 0, eps: 0 }, buffers)).toThrow(
+    expect(() => run('batchNormTrain', { n: -1, c: 3, s: 4, momentum: 0, eps: 0, relu: 0 }, buffers)).toThrow(
       'negative size',
     );
-    expect(() => run('batchNormEval', { n: 2, c: 3, s: 4, eps: 0 }, buffers)).toThrow(
+    expect(() => run('batchNormEval', { n: 2, c: 3, s: 4, eps: 0, relu: 0 }, buffers)).toThrow(
       'buffer running_mean is required',
     );
   });

@@ -1,6 +1,6 @@
 // Batch normalisation and its backward against plain loops in double, on every ISA, with all
 // buffers between unreadable pages: both layouts, all lengths around the vector widths, and the
-// accuracy of the statistics.
+// accuracy of the statistics. What follows in the same pass gives the bits of separate passes.
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -29,16 +29,81 @@ void fill_normal(GuardedBuffer<T>& b, Random& random, double mean) {
   }
 }
 
+// One of the forward ops and its backward, with something added and a ReLU or without.
+template <class T>
+struct Passes {
+  GuardedBuffer<T>&x, &dy, &weight, &bias, &add, &y, &dx, &dweight, &dbias;
+  GuardedBuffer<double>&mean, &invstd;
+  std::vector<double> shape;
+
+  void forward(bool training, bool adds, bool relu) {
+    GuardedBuffer<T> running_mean(weight.size(), Touch::end),
+        running_var(weight.size(), Touch::end);
+    running_mean.fill(T(0.25));
+    running_var.fill(T(2));
+    std::vector<double> fields = shape;
+    if (training) fields.push_back(0.5);
+    fields.insert(fields.end(), {1e-5, relu ? 1.0 : 0.0});
+    run_named(training ? "batch_norm_train" : "batch_norm_eval", fields,
+              {buffer(x), buffer(weight), buffer(bias), buffer(running_mean), buffer(running_var),
+               adds ? buffer(add) : Buffer(), buffer(y), buffer(mean), buffer(invstd)});
+  }
+  void backward(bool training, bool relu) {
+    std::vector<double> fields = shape;
+    fields.insert(fields.end(), {training ? 1.0 : 0.0, relu ? 1.0 : 0.0});
+    run_named("batch_norm_backward", fields,
+              {buffer(x), buffer(dy), buffer(weight), buffer(bias), buffer(mean), buffer(invstd),
+               buffer(dx), buffer(dweight), buffer(dbias)});
+  }
+};
+
+template <class T>
+std::vector<double> values(GuardedBuffer<T>& b) {
+  return std::vector<double>(b.data(), b.data() + b.size());
+}
+
+template <class T>
+void check_endings(Passes<T> p, bool training) {
+  for (const bool adds : {false, true}) {
+    for (const bool relu : {false, true}) {
+      p.forward(training, false, false);
+      std::vector<double> expected = values(p.y);
+      for (int64_t i = 0; i < p.y.size(); ++i) {
+        T v = p.y[i];
+        if (adds) v = v + p.add[i];
+        if (relu && v <= T(0)) v = T(0);
+        expected[static_cast<size_t>(i)] = static_cast<double>(v);
+      }
+      p.forward(training, adds, relu);
+      check_same(p.y, expected, "y with what follows");
+    }
+  }
+  // Now dy for a ReLU right behind, and as the ReLU would pass it on.
+  p.forward(training, false, true);
+  p.backward(training, true);
+  const std::vector<double> dx = values(p.dx), dweight = values(p.dweight), dbias = values(p.dbias);
+  for (int64_t i = 0; i < p.y.size(); ++i) {
+    if (p.y[i] <= T(0)) p.dy[i] = T(0);
+  }
+  p.backward(training, false);
+  check_same(p.dx, dx, "dx through a ReLU");
+  check_same(p.dweight, dweight, "dweight through a ReLU");
+  check_same(p.dbias, dbias, "dbias through a ReLU");
+}
+
 template <class T>
 void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& random) {
   INFO("n ", n, ", c ", c, ", s ", s, ", mean ", mean);
   const int64_t total = n * c * s;
-  GuardedBuffer<T> x(total, touch), dy(total, touch), y(total, touch), dx(total, touch);
+  GuardedBuffer<T> x(total, touch), dy(total, touch), y(total, touch), dx(total, touch),
+      add(total, touch);
   GuardedBuffer<T> weight(c, touch), bias(c, touch), running_mean(c, touch), running_var(c, touch),
       dweight(c, touch), dbias(c, touch);
   GuardedBuffer<double> saved_mean(c, touch), invstd(c, touch);
   fill_normal(x, random, mean);
   fill_normal(dy, random, 0);
+  Random more(7);
+  fill_normal(add, more, 0);
   weight.randomize(random, -2, 2);
   bias.randomize(random, -2, 2);
   const double eps = 1e-5;
@@ -78,19 +143,19 @@ void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& ra
   const std::vector<double> shape = {static_cast<double>(n), static_cast<double>(c),
                                      static_cast<double>(s)};
   std::vector<double> train = shape, back = shape, eval_back = shape;
-  train.insert(train.end(), {0.5, eps});
-  back.push_back(1);
-  eval_back.push_back(0);
+  train.insert(train.end(), {0.5, eps, 0});
+  back.insert(back.end(), {1, 0});
+  eval_back.insert(eval_back.end(), {0, 0});
   run_named("batch_norm_train", train,
             {buffer(x), buffer(weight), buffer(bias), buffer(running_mean), buffer(running_var),
-             buffer(y), buffer(saved_mean), buffer(invstd)});
+             Buffer(), buffer(y), buffer(saved_mean), buffer(invstd)});
   check_close(y, y64, 16 * unit, "y");
   check_close(saved_mean, means, 4 * unit, "mean");
   check_close(running_mean, half_means, 4 * unit, "running mean");
   check_close(running_var, half_vars, 16 * unit, "running variance");
-  const std::vector<Buffer> buffers = {buffer(x),          buffer(dy),     buffer(weight),
-                                       buffer(saved_mean), buffer(invstd), buffer(dx),
-                                       buffer(dweight),    buffer(dbias)};
+  const std::vector<Buffer> buffers = {buffer(x),    buffer(dy),         buffer(weight),
+                                       buffer(bias), buffer(saved_mean), buffer(invstd),
+                                       buffer(dx),   buffer(dweight),    buffer(dbias)};
   run_named("batch_norm_backward", back, buffers);
   const double longest = 8 * unit * std::sqrt(count);
   check_close(dx, dx64, 64 * unit, "dx");
@@ -98,6 +163,10 @@ void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& ra
   check_close(dbias, sum_dy, longest, "dbias");
   run_named("batch_norm_backward", eval_back, buffers);
   check_close(dx, eval64, 8 * unit, "dx of evaluation");
+  for (const bool training : {true, false}) {
+    check_endings<T>({x, dy, weight, bias, add, y, dx, dweight, dbias, saved_mean, invstd, shape},
+                     training);
+  }
 }
 
 }  // namespace

@@ -107,8 +107,22 @@ function withRunningStatistics(args: CaseRecord, options: CaseRecord): OracleRes
   return { ...result, after: { runningMean, runningVar } };
 }
 
+/** relu(result + add), each only if the options have it. */
+function ended(result: OracleResult, options: CaseRecord): OracleResult {
+  const [add, relu] = [optionalTensorOf(options, 'add'), flagOf(options, 'relu', false)];
+  const sum = mapped(result.output, (value, i) => value + (add?.data[i] ?? 0));
+  const output = relu ? mapped(sum, (value) => (value < 0 ? 0 : value)) : sum;
+  const backward = (gradOutput: NdArray): Gradients => {
+    const passed = mapped(gradOutput, (g, i) => (relu && sum.data[i] <= 0 ? 0 : g));
+    return { ...result.backward?.(passed), ...(add && { add: passed }) };
+  };
+  return { ...result, output, backward };
+}
+
 /** batchNorm: groups are channels; `after` holds the running statistics once training has updated them. */
-export const batchNorm: Oracle = (args, options) => {
+export const batchNorm: Oracle = (args, options) => ended(batchNormAlone(args, options), options);
+
+const batchNormAlone: Oracle = (args, options) => {
   if (!flagOf(options, 'training', false)) return withRunningStatistics(args, options);
   const input = tensorOf(args, 'input');
   const of = channelOf(input.shape);

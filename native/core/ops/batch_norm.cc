@@ -1,5 +1,6 @@
 // batch_norm_train, batch_norm_eval: y = (x - mean) / sqrt(var + eps) * weight + bias per channel
-// of x [n, c, s], and their backward.
+// of x [n, c, s], and their backward. What may follow is part of the same pass: `add`, an array
+// like y, and then a ReLU.
 //
 // Training: mean and biased variance of the batch; running_mean, running_var <- (1 - momentum) old
 // + momentum new, with the unbiased variance. Statistics take one pass over memory: sums shifted by
@@ -10,6 +11,8 @@
 //   dbias = sum dy, dweight = k sum dy (x - mean)
 //   training:    dx = weight k (dy - dbias / N - (x - mean) k dweight / N), in two passes
 //   evaluation:  dx = weight k dy
+// where a ReLU right behind (relu; bias is asked for then only) lets dy pass unless y <= 0. With
+// something added in between, y is not known here: the caller passes what the ReLU let pass.
 //
 // Ways: large planes go channel by channel through over_channels of ops/norm.h; of small ones, and
 // of a matrix [n, c], where s == 1, each thread takes some channels side by side and walks rows in
@@ -32,13 +35,13 @@ Shape shape_of(const Desc& d) {
   return d.c == 1 ? Shape{1, 1, total, total} : Shape{d.n, d.c, d.s, total};
 }
 
-// Parameters and statistics of all channels. weight, bias, running_*: null if absent.
+// Parameters and statistics of all channels. weight, bias: null if absent.
 template <class T>
 struct Channels {
   const T* weight;
   const T* bias;
-  double* mean;    // [c]
-  double* invstd;  // [c]
+  const double* mean;    // [c]
+  const double* invstd;  // [c]
 
   double weight_at(int64_t j) const {
     return weight == nullptr ? 1.0 : static_cast<double>(weight[j]);
@@ -51,6 +54,16 @@ struct Channels {
     const double rest = static_cast<double>(mean_t) - mean[j];
     return {mean_t, static_cast<T>(a), static_cast<T>(bias_at(j) + rest * a), T{0}};
   }
+};
+
+// Where the normalised values go, and what is done to them on the way.
+template <class T>
+struct Output {
+  T* y;
+  const T* add;  // null: nothing
+  bool relu;
+
+  const T* add_at(int64_t i) const { return add == nullptr ? nullptr : add + i; }
 };
 
 // ---- channels side by side ----
@@ -74,6 +87,7 @@ template <class T>
 struct Strip {
   int64_t channels;
   T *mean, *a, *b, *c;
+  T *y_a, *y_b;  // see Gradients
   double *s1, *s2;
 
   Strip(Scratch& scratch, int64_t count)
@@ -82,6 +96,8 @@ struct Strip {
         a(scratch.get<T>(count)),
         b(scratch.get<T>(count)),
         c(scratch.get<T>(count)),
+        y_a(scratch.get<T>(count)),
+        y_b(scratch.get<T>(count)),
         s1(scratch.get<double>(count)),
         s2(scratch.get<double>(count)) {}
 
@@ -134,8 +150,8 @@ void strip_moments(const Shape& shape, const T* x, Strip<T>& strip, Moments* mom
 
 // finish(channel, moments) stores the statistics before forward() of the channel is asked for.
 template <class T, class Finish>
-void normalize_by_batch(const Shape& shape, const T* x, const Channels<T>& channels, T* y,
-                        Finish&& finish) {
+void normalize_by_batch(const Shape& shape, const T* x, const Channels<T>& channels,
+                        const Output<T>& out, Finish&& finish) {
   if (shape.s < kSmallPlane) {
     const int64_t ld = shape.c * shape.s;
     parallel_for(shape.c, channel_grain(shape), [&](int64_t begin, int64_t end) {
@@ -151,7 +167,7 @@ void normalize_by_batch(const Shape& shape, const T* x, const Channels<T>& chann
         strip.set(j, channels.forward(begin + j));
       }
       kernels<T>().channel_affine(shape.n, strip.channels, shape.s, ld, x + at, strip.mean, strip.a,
-                                  strip.b, y + at);
+                                  strip.b, out.add_at(at), out.relu, out.y + at);
     });
     return;
   }
@@ -161,28 +177,30 @@ void normalize_by_batch(const Shape& shape, const T* x, const Channels<T>& chann
       [&](int64_t j, const NormBlock& b) {
         const NormTerms<T> t = channels.forward(j);
         kernels<T>().shifted_affine(b.rows, b.length, l.step(), x + b.at, t.mean, t.a, t.b,
-                                    y + b.at);
+                                    out.add_at(b.at), out.relu, out.y + b.at);
       });
 }
 
 // The statistics are known.
 template <class T>
-void normalize(const Shape& shape, const T* x, const Channels<T>& channels, T* y) {
+void normalize(const Shape& shape, const T* x, const Channels<T>& channels, const Output<T>& out) {
   const int64_t ld = shape.c * shape.s;
   Scratch scratch;
   Strip<T> strip(scratch, shape.c);
   for (int64_t j = 0; j < shape.c; ++j) strip.set(j, channels.forward(j));
   if (shape.n > 1 || shape.s == 1) {
     parallel_for(shape.n, (kNormGrain + ld - 1) / ld, [&](int64_t begin, int64_t end) {
-      kernels<T>().channel_affine(end - begin, shape.c, shape.s, ld, x + begin * ld, strip.mean,
-                                  strip.a, strip.b, y + begin * ld);
+      const int64_t at = begin * ld;
+      kernels<T>().channel_affine(end - begin, shape.c, shape.s, ld, x + at, strip.mean, strip.a,
+                                  strip.b, out.add_at(at), out.relu, out.y + at);
     });
     return;
   }
   parallel_for(shape.c, channel_grain(shape), [&](int64_t begin, int64_t end) {
     const int64_t at = begin * shape.s;
     kernels<T>().channel_affine(1, end - begin, shape.s, ld, x + at, strip.mean + begin,
-                                strip.a + begin, strip.b + begin, y + at);
+                                strip.a + begin, strip.b + begin, out.add_at(at), out.relu,
+                                out.y + at);
   });
 }
 
@@ -191,24 +209,23 @@ void normalize(const Shape& shape, const T* x, const Channels<T>& channels, T* y
 // Gradients of one channel's parameters, and the terms of its dx.
 template <class T>
 struct Gradients {
-  const T* weight;
-  const double* mean;
-  const double* invstd;
+  Channels<T> channels;
   T* dweight;  // null: not wanted
   T* dbias;
   double count;  // n s
   bool training;
+  bool relu;  // the ReLU needs the terms of y
 
-  T mean_as_t(int64_t j) const { return static_cast<T>(mean[j]); }
+  T mean_as_t(int64_t j) const { return static_cast<T>(channels.mean[j]); }
 
   // From the sums of dy and dy (x - mean_as_t).
   NormTerms<T> finish(int64_t j, const GradientSums& sums) const {
-    const double k = invstd[j];
-    const double rest = static_cast<double>(mean_as_t(j)) - mean[j];
+    const double k = channels.invstd[j];
+    const double rest = static_cast<double>(mean_as_t(j)) - channels.mean[j];
     const double dgamma = k * (sums.dy_x + rest * sums.dy);
     if (dweight != nullptr) dweight[j] = static_cast<T>(dgamma);
     if (dbias != nullptr) dbias[j] = static_cast<T>(sums.dy);
-    const double a = (weight == nullptr ? 1.0 : static_cast<double>(weight[j])) * k;
+    const double a = channels.weight_at(j) * k;
     if (!training) return {mean_as_t(j), static_cast<T>(a), T{0}, T{0}};
     const double b = -a * k * dgamma / count;
     return {mean_as_t(j), static_cast<T>(a), static_cast<T>(b),
@@ -225,24 +242,26 @@ void backward_side_by_side(const Shape& shape, const T* x, const T* dy, const Gr
     Scratch scratch;
     Strip<T> strip(scratch, end - begin);
     strip.clear_sums();
-    for (int64_t j = 0; j < strip.channels; ++j) strip.mean[j] = g.mean_as_t(begin + j);
+    for (int64_t j = 0; j < strip.channels; ++j) {
+      const NormTerms<T> y = g.channels.forward(begin + j);
+      strip.mean[j] = y.mean;
+      strip.y_a[j] = y.a;
+      strip.y_b[j] = y.b;
+    }
+    const T* y_a = g.relu ? strip.y_a : nullptr;
+    const T* y_b = g.relu ? strip.y_b : nullptr;
     const int64_t at = begin * shape.s;
     for (int64_t i = 0; i < shape.n; i += run) {
       kernels<T>().channel_gradient_sums(std::min(run, shape.n - i), strip.channels, shape.s, ld,
-                                         x + i * ld + at, dy + i * ld + at, strip.mean, strip.s1,
-                                         strip.s2);
+                                         x + i * ld + at, dy + i * ld + at, strip.mean, y_a, y_b,
+                                         strip.s1, strip.s2);
     }
     for (int64_t j = 0; j < strip.channels; ++j)
       strip.set(j, g.finish(begin + j, {strip.s1[j], strip.s2[j]}));
     if (dx == nullptr) return;
-    if (g.training) {
-      kernels<T>().channel_norm_gradient(shape.n, strip.channels, shape.s, ld, x + at, dy + at,
-                                         strip.mean, strip.a, strip.b, strip.c, dx + at);
-    } else {
-      // a dy, whatever x holds: b and c are 0.
-      kernels<T>().channel_affine(shape.n, strip.channels, shape.s, ld, dy + at, strip.b, strip.a,
-                                  strip.c, dx + at);
-    }
+    kernels<T>().channel_norm_gradient(shape.n, strip.channels, shape.s, ld, x + at, dy + at,
+                                       strip.mean, strip.a, g.training ? strip.b : nullptr,
+                                       g.training ? strip.c : nullptr, y_a, y_b, dx + at);
   });
 }
 
@@ -253,23 +272,20 @@ void backward_planes(const NormLayout& l, const T* x, const T* dy, const Gradien
   over_channels<GradientSums>(
       l,
       [&](int64_t j, const NormBlock& b) {
+        const NormTerms<T> y = g.channels.forward(j);
         double sums[2];
-        kernels<T>().gradient_sums(b.rows, b.length, l.step(), x + b.at, dy + b.at, g.mean_as_t(j),
-                                   sums);
+        kernels<T>().gradient_sums(b.rows, b.length, l.step(), x + b.at, dy + b.at, y.mean,
+                                   g.relu ? &y.a : nullptr, g.relu ? &y.b : nullptr, sums);
         return GradientSums{sums[0], sums[1]};
       },
       [&](int64_t j, const GradientSums& sums) { terms[j] = g.finish(j, sums); },
       [&](int64_t j, const NormBlock& b) {
         if (dx == nullptr) return;
         const NormTerms<T>& t = terms[j];
-        if (g.training) {
-          kernels<T>().norm_gradient(b.rows, b.length, l.step(), x + b.at, dy + b.at, t.mean, t.a,
-                                     t.b, t.c, dx + b.at);
-          return;
-        }
-        for (int64_t i = b.at; i < b.at + b.rows * l.step(); i += l.step()) {
-          kernels<T>().scale_add(b.length, t.a, dy + i, T{0}, dx + i);
-        }
+        const NormTerms<T> y = g.channels.forward(j);
+        kernels<T>().norm_gradient(b.rows, b.length, l.step(), x + b.at, dy + b.at, t.mean, t.a,
+                                   g.training ? &t.b : nullptr, g.training ? &t.c : nullptr,
+                                   g.relu ? &y.a : nullptr, g.relu ? &y.b : nullptr, dx + b.at);
       });
 }
 
@@ -282,18 +298,20 @@ void run_batch_norm_train(const batch_norm_train_desc& d, Call& call) {
   dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(Buf::x, shape.total);
-    T* y = call.out<T>(Buf::y, shape.total);
+    const Output<T> out{call.out<T>(Buf::y, shape.total), call.maybe_in<T>(Buf::add, shape.total),
+                        d.relu != 0};
+    double* mean = call.out<double>(Buf::mean, d.c);
+    double* invstd = call.out<double>(Buf::invstd, d.c);
     const Channels<T> channels{call.maybe_in<T>(Buf::weight, d.c), call.maybe_in<T>(Buf::bias, d.c),
-                               call.out<double>(Buf::mean, d.c),
-                               call.out<double>(Buf::invstd, d.c)};
+                               mean, invstd};
     T* running_mean = call.maybe_out<T>(Buf::running_mean, d.c);
     T* running_var = call.maybe_out<T>(Buf::running_var, d.c);
     const auto blend = [&](T old, double fresh) {
       return static_cast<T>((1 - d.momentum) * static_cast<double>(old) + d.momentum * fresh);
     };
-    normalize_by_batch(shape, x, channels, y, [&](int64_t j, const Moments& m) {
-      channels.mean[j] = m.mean;
-      channels.invstd[j] = 1 / std::sqrt(m.variance() + d.eps);
+    normalize_by_batch(shape, x, channels, out, [&](int64_t j, const Moments& m) {
+      mean[j] = m.mean;
+      invstd[j] = 1 / std::sqrt(m.variance() + d.eps);
       if (running_mean != nullptr) running_mean[j] = blend(running_mean[j], m.mean);
       if (running_var != nullptr) running_var[j] = blend(running_var[j], m.m2 / (m.count - 1));
     });
@@ -306,17 +324,19 @@ void run_batch_norm_eval(const batch_norm_eval_desc& d, Call& call) {
   dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(Buf::x, shape.total);
-    T* y = call.out<T>(Buf::y, shape.total);
+    const Output<T> out{call.out<T>(Buf::y, shape.total), call.maybe_in<T>(Buf::add, shape.total),
+                        d.relu != 0};
+    double* mean = call.out<double>(Buf::mean, d.c);
+    double* invstd = call.out<double>(Buf::invstd, d.c);
     const T* running_mean = call.in<T>(Buf::running_mean, d.c);
     const T* running_var = call.in<T>(Buf::running_var, d.c);
     const Channels<T> channels{call.maybe_in<T>(Buf::weight, d.c), call.maybe_in<T>(Buf::bias, d.c),
-                               call.out<double>(Buf::mean, d.c),
-                               call.out<double>(Buf::invstd, d.c)};
+                               mean, invstd};
     for (int64_t j = 0; j < d.c; ++j) {
-      channels.mean[j] = static_cast<double>(running_mean[j]);
-      channels.invstd[j] = 1 / std::sqrt(static_cast<double>(running_var[j]) + d.eps);
+      mean[j] = static_cast<double>(running_mean[j]);
+      invstd[j] = 1 / std::sqrt(static_cast<double>(running_var[j]) + d.eps);
     }
-    if (shape.total > 0) normalize(shape, x, channels, y);
+    if (shape.total > 0) normalize(shape, x, channels, out);
   });
 }
 
@@ -328,13 +348,13 @@ void run_batch_norm_backward(const batch_norm_backward_desc& d, Call& call) {
     const T* x = call.in<T>(Buf::x, shape.total);
     const T* dy = call.in<T>(Buf::dy, shape.total);
     T* dx = call.maybe_out<T>(Buf::dx, shape.total);
-    const Gradients<T> g{call.maybe_in<T>(Buf::weight, d.c),
-                         call.in<double>(Buf::mean, d.c),
-                         call.in<double>(Buf::invstd, d.c),
+    const Gradients<T> g{{call.maybe_in<T>(Buf::weight, d.c), call.maybe_in<T>(Buf::bias, d.c),
+                          call.in<double>(Buf::mean, d.c), call.in<double>(Buf::invstd, d.c)},
                          call.maybe_out<T>(Buf::dweight, d.c),
                          call.maybe_out<T>(Buf::dbias, d.c),
                          static_cast<double>(shape.n * shape.s),
-                         d.training != 0};
+                         d.training != 0,
+                         d.relu != 0};
     if (shape.s > 0 && shape.s < kSmallPlane) {
       backward_side_by_side(shape, x, dy, g, dx);
     } else {

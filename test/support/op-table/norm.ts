@@ -46,8 +46,9 @@ const batchNormCases: fc.Arbitrary<OpCase> = fc
     fc.nat(3),
     fc.constantFrom(undefined, 0, 0.3, 1),
     eps,
+    fc.constantFrom({}, {}, { relu: true }, { adds: true }, { adds: true, relu: true }),
   )
-  .map(([seed, drawn, training, running, parts, momentum, epsilon]) => {
+  .map(([seed, drawn, training, running, parts, momentum, epsilon, { adds, relu }]) => {
     const [n, c, ...rest] = drawn;
     // Training needs more than one value per channel, and with two far apart from each other nothing is left to check.
     const shape = training && n * product(rest) < 3 ? [3, c, ...rest] : drawn;
@@ -63,6 +64,8 @@ const batchNormCases: fc.Arbitrary<OpCase> = fc
         training,
         ...(momentum !== undefined && { momentum }),
         ...(epsilon !== undefined && { eps: epsilon }),
+        ...(adds === true && { add: seededTensor(shape, seed + 5, values, 'real') }),
+        ...(relu === true && { relu }),
       },
     };
   });
