@@ -10,7 +10,7 @@ import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating, oneOf } from './checks';
 import { gt, mul, sigmoid, where } from './elementwise';
-import { unary } from './unary';
+import { memoryFor, unary } from './unary';
 import { narrow, reshape } from './views';
 
 /** The native activation `fn` with its parameters; `op` is the name in messages and graphs. */
@@ -18,7 +18,7 @@ function activation(op: string, fn: ActivationFn, input: Tensor, a = 0, b = 0, c
   expectFloating(op, 'input', input);
   const fields = { fn: activationFns[fn], n: input.numel, a, b, c };
   const x = contiguousElements(input.detach());
-  const y = Tensor.empty(x.shape, x.dtype);
+  const y = memoryFor(input, x, true);
   run('activation', fields, { x, y });
   if (!needsGrad(input)) return y;
   return record(

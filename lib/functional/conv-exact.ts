@@ -11,6 +11,8 @@ let exact = process.env.LAMINAE_EXACT_CONV === '1';
  * NaN or infinity that spreads over the outputs of a tile. A first layer, of few input channels and a large kernel, may
  * use it along columns: 9 products instead of 14 for 7 rows at stride 2. Lines of 5 taps at stride 1 with few channels,
  * many examples and much to do may use it along lines: 8 products instead of 20, errors as above.
+ * In evaluation without gradients a Sequential computes a convolution and the batch norm behind it as one convolution,
+ * whose weights are rounded once more.
  * Default `false`, or `LAMINAE_EXACT_CONV=1`.
  *
  * Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2015 (arXiv:1509.09308).

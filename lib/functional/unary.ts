@@ -19,12 +19,30 @@ const keepsIntegers: ReadonlySet<UnaryFn> = new Set([
   'relu',
 ]);
 
+/** See {@link givingAway}. */
+let given: Tensor | null = null;
+
 /**
- * y = fn(x). Integers give float32, or stay integers where fn keeps them whole.
- *
- * @param over y takes the memory of the floating-point `input`, which nobody reads any more
+ * fn(t), where fn applies one elementwise function and nobody else has `t`: its result takes the memory of `t` if
+ * backward does not read that.
  */
-export function unary(fn: UnaryFn, input: Tensor, over = false): Tensor {
+export function givingAway(t: Tensor, fn: (t: Tensor) => Tensor): Tensor {
+  given = t;
+  try {
+    return fn(t);
+  } finally {
+    given = null;
+  }
+}
+
+/** Memory for an elementwise function of `input`, whose contiguous elements are `x`. */
+export function memoryFor(input: Tensor, x: Tensor, backwardReadsX: boolean): Tensor {
+  const over = given === input && !(backwardReadsX && needsGrad(input));
+  return over ? x.detach() : Tensor.empty(x.shape, x.dtype);
+}
+
+/** y = fn(x). Integers give float32, or stay integers where fn keeps them whole. */
+export function unary(fn: UnaryFn, input: Tensor): Tensor {
   expectTensor(fn, 'input', input);
   if (!isFloating(input.dtype)) {
     if (!keepsIntegers.has(fn)) return unary(fn, castTo(input, 'float32'));
@@ -32,7 +50,7 @@ export function unary(fn: UnaryFn, input: Tensor, over = false): Tensor {
   }
   const { code, saved } = unaryFns[fn];
   const x = contiguousElements(input);
-  const y = over ? x.detach() : Tensor.empty(x.shape, x.dtype);
+  const y = memoryFor(input, x, saved === 'x');
   run('unary', { fn: code, n: x.numel }, { x, y });
   if (!needsGrad(input)) return y;
   const kept = saved === 'y' ? y : saved === 'x' ? x : null;
@@ -48,6 +66,6 @@ export function unary(fn: UnaryFn, input: Tensor, over = false): Tensor {
     },
     { saved: kept === null ? [] : [kept] },
   );
-  if (over) y.viewVersion = -1; // not a view: the input is no more
+  if (y.storage === x.storage) y.viewVersion = -1; // not a view: the input is no more
   return y;
 }

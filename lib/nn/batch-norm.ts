@@ -86,6 +86,11 @@ export abstract class BatchNorm extends Module {
   /** Ranks this layer takes. */
   protected abstract get ranks(): readonly number[];
 
+  /** Whether it takes inputs of `rank` dimensions. @internal */
+  accepts(rank: number): boolean {
+    return this.ranks.includes(rank);
+  }
+
   override forward(input: Tensor): Tensor {
     return this.normalize(input, {}, false);
   }
@@ -102,7 +107,7 @@ export abstract class BatchNorm extends Module {
    * @internal
    */
   normalize(input: Tensor, then: ForwardThen, over: boolean): Tensor {
-    if (!this.ranks.includes(input.ndim)) {
+    if (!this.accepts(input.ndim)) {
       throw new ShapeError({
         op: this.constructor.name,
         argument: 'input',

@@ -1,7 +1,7 @@
 import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
-import { unary } from '../functional/unary';
+import { givingAway } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
-import { functionOf, isBatchNorm, makesResult } from './in-place';
+import { foldedPair, isBatchNorm, isElementwise, isRelu, keepsNothing, makesResult } from './in-place';
 import { Module, finish, forwardOf, type ForwardThen } from './module';
 
 const nothing: ForwardThen = {};
@@ -96,30 +96,36 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     let end = then;
     for (let i = 0; i < layers.length; i++) {
       const layer = layers[i];
-      const isLast = i === layers.length - 1;
-      if (isBatchNorm(layer)) {
-        if (!isLast && functionOf(layers[i + 1]) === 'relu') {
-          x = layer.normalize(x, justRelu, isOwn);
+      const next = i + 1 < layers.length ? layers[i + 1] : null;
+      const folded = next === null ? null : foldedPair(layer, next, x);
+      let y: Tensor;
+      if (folded !== null) {
+        y = folded(x);
+        i++;
+      } else if (isBatchNorm(layer)) {
+        if (next !== null && isRelu(next)) {
+          y = layer.normalize(x, justRelu, isOwn);
           i++;
         } else {
-          x = layer.normalize(x, (isLast && end) || nothing, isOwn);
-          if (isLast) end = null;
+          y = layer.normalize(x, (next === null && end) || nothing, isOwn);
+          if (next === null) end = null;
         }
-        isOwn = true;
-        continue;
-      }
-      const fn = isOwn ? functionOf(layer) : undefined;
-      if (fn !== undefined) {
-        x = unary(fn, x, true);
-      } else if (isLast && end !== null) {
-        x = layer.forwardThen(x, end);
+      } else if (isOwn && isElementwise(layer)) {
+        y = givingAway(x, (t) => layer.forward(t));
+      } else if (next === null && end !== null) {
+        y = layer.forwardThen(x, end);
         end = null;
       } else {
-        x = layer.forward(x);
+        y = layer.forward(x);
       }
-      isOwn = makesResult(layer);
+      const isRecorded = y.requiresGrad;
+      // In evaluation what the layer has read goes straight to the next result, while the caches still hold it.
+      if (isOwn && !isRecorded && y.storage !== x.storage && keepsNothing(layer)) x.storage.release();
+      isOwn =
+        makesResult(layer) || (!isRecorded && keepsNothing(layer) && (isOwn || y.storage !== x.storage));
+      x = y;
     }
-    return end === null ? x : finish(x, end);
+    return end === null ? x : finish(x, end, isOwn);
   }
 }
 

@@ -120,10 +120,10 @@ abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOp
   }
 }
 
-type ConvFunction = (input: Tensor, weight: Tensor, bias: Tensor | null, options: ConvOptions) => Tensor;
+const convolutions = { 1: conv1d, 2: conv2d, 3: conv3d } as const;
 
 /** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
-abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
+export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
   constructor(
     private readonly rank: SpatialRank,
     inChannels: number,
@@ -134,15 +134,21 @@ abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
     super(rank, false, inChannels, outChannels, kernel, options);
   }
 
-  protected convolve(fn: ConvFunction, input: Tensor): Tensor {
+  override forward(input: Tensor): Tensor {
+    return this.convolve(input, this.weight, this.bias);
+  }
+
+  /** What `forward` does, with other parameters. @internal */
+  convolve(input: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
+    const fn = convolutions[this.rank];
     const { paddingMode = 'zeros', padding = 0, ...rest } = this.options;
-    if (paddingMode === 'zeros' || padding === 0) return fn(input, this.weight, this.bias, this.options);
+    if (paddingMode === 'zeros' || padding === 0) return fn(input, weight, bias, this.options);
     const op = this.constructor.name;
     const perDim = (name: 'stride' | 'dilation'): number[] =>
       sizeTuple(op, name, rest[name] ?? 1, this.rank, 1);
     const pairs = paddingPairs(op, padding, this.kernelSize, perDim('stride'), perDim('dilation'));
     const bordered = pad(input, pairs.reverse().flat(), { mode: paddingMode });
-    return fn(bordered, this.weight, this.bias, rest);
+    return fn(bordered, weight, bias, rest);
   }
 }
 
@@ -157,10 +163,6 @@ export class Conv1d extends PlainConv {
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
   constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
     super(1, a, b, kernel, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    return this.convolve(conv1d, input);
   }
 }
 
@@ -179,10 +181,6 @@ export class Conv2d extends PlainConv {
   constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
     super(2, a, b, kernel, options);
   }
-
-  override forward(input: Tensor): Tensor {
-    return this.convolve(conv2d, input);
-  }
 }
 
 /**
@@ -195,10 +193,6 @@ export class Conv3d extends PlainConv {
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
   constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
     super(3, a, b, kernel, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    return this.convolve(conv3d, input);
   }
 }
 

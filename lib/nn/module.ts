@@ -9,8 +9,10 @@
 import { StateDictError, describe } from '../errors';
 import { noGrad } from '../autograd/grad-mode';
 import type { DType } from '../dtype';
-import { add } from '../functional/elementwise';
-import { unary } from '../functional/unary';
+import { needsGrad } from '../autograd/graph';
+import { add, relu } from '../functional/elementwise';
+import { add_ } from '../functional/in-place';
+import { givingAway } from '../functional/unary';
 import { formatShape, sameShape } from '../shape';
 import { cloneElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
@@ -49,10 +51,13 @@ export interface ForwardThen {
   readonly relu?: boolean | undefined;
 }
 
-/** `then`, on its own. */
-export function finish(result: Tensor, then: ForwardThen): Tensor {
-  const sum = then.add === undefined ? result : add(result, then.add);
-  return then.relu === true ? unary('relu', sum, then.add !== undefined) : sum;
+/** `then`, on its own; `isOwn`: nobody else has `result`, and no backward reads it. */
+export function finish(result: Tensor, then: ForwardThen, isOwn = false): Tensor {
+  const { add: other } = then;
+  const over = isOwn && !needsGrad(result, other);
+  const sum = other === undefined ? result : over ? add_(result, other) : add(result, other);
+  if (then.relu !== true) return sum;
+  return isOwn || other !== undefined ? givingAway(sum, relu) : relu(sum);
 }
 
 /** The method that runs: that of a subclass, or the wrapper of hooks, is another than that of a known class. */
