@@ -1,16 +1,19 @@
 // Winograd's F(4x4, 3x3) and F(2x2, 5x5): 16 outputs of a 3x3 sum from 36 products instead of 144,
-// or 4 of a 5x5 sum instead of 100. And F(2x2, 3x3): 4 of a 3x3 sum from 16 products instead of 36.
+// or 4 of a 5x5 sum instead of 100. F(2x4, 5x5): 8 of a 5x5 sum from 48 products instead of 200.
+// And F(2x2, 3x3): 4 of a 3x3 sum from 16 products instead of 36.
 //
 //   Y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A     (* element by element)
 //
-// d is a tile of the input of reach x reach pixels, reach 6 or 4, g the kernel, Y the outputs.
-// Interpolation points of reach 6: 0, +-sqrt(1/2), +-sqrt(2), infinity, whatever the kernel, so B
-// is the same: the error is half that of the usual 0, +-1, +-2 and stays near 1e-6 of the output's
-// root mean square; of reach 4: 0, +-1, infinity. Lavin and Gray 2015 (arXiv:1509.09308); points
-// after Barabasz et al. 2018 (arXiv:1803.10986).
+// d is a tile of the input of 6x6, 6x8 or 4x4 pixels, g the kernel, Y the outputs. Interpolation
+// points for 6: 0, +-sqrt(1/2), +-sqrt(2), infinity, whatever the kernel, so B is the same: the
+// error is half that of the usual 0, +-1, +-2 and stays near 1e-6 of the output's root mean square;
+// for 4: 0, +-1, infinity; for 8: 0, +-1/2, +-1, +-2, infinity, the best of many that were tried,
+// yet 8x8 has an error of 2.5e-6 and 3.5e-5 at worst. Lavin and Gray 2015 (arXiv:1509.09308);
+// points after Barabasz et al. 2018 (arXiv:1803.10986).
 //
 // Everything here has channels in lanes: a transform is vertical arithmetic on whole vectors,
-// whatever the width of the map. The reach^2 products of a tile are called frequencies.
+// whatever the width of the map. The products of a tile are called frequencies; `reach` is the
+// width of what it reads, and 8 goes with a height of 6.
 
 namespace winograd {
 constexpr double kA = 0.70710678118654752440;  // sqrt(1/2)
@@ -238,7 +241,7 @@ void winograd_gather(int64_t taps, int64_t channels, const T* w, int64_t step, c
   winograd_gather_of<25, T>(channels, w, step, end, to);
 }
 
-template <int R, int K, class T>
+template <int L, int R, int K, class T>
 void winograd_weights_of(int64_t channels, const T* w, const int64_t* tap, T* u, int64_t u_step) {
   using V = Vec<T>;
   constexpr int kNr = GemmTile<T>::kNr;
@@ -246,13 +249,13 @@ void winograd_weights_of(int64_t channels, const T* w, const int64_t* tap, T* u,
     for (int j = 0; j < kNr; j += V::kWidth) {
       const T* from = w + c * K * K * kNr + j;
       T* to = u + c * kNr + j;
-      V columns[K][R];
+      V columns[K][L];
       LAMINAE_UNROLL for (int i = 0; i < K; i++) {
         V g[K];
         LAMINAE_UNROLL for (int k = 0; k < K; k++) g[k] = V::load(from + tap[K * k + i] * kNr);
         winograd_g<K, T>(g, columns[i]);
       }
-      LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+      LAMINAE_UNROLL for (int i = 0; i < L; i++) {
         V g[K];
         V row[R];
         LAMINAE_UNROLL for (int k = 0; k < K; k++) g[k] = columns[k][i];
@@ -269,50 +272,52 @@ void winograd_weights_of(int64_t channels, const T* w, const int64_t* tap, T* u,
 template <class T>
 void winograd_weights(int64_t reach, int64_t taps, int64_t channels, const T* w, const int64_t* tap,
                       T* u, int64_t u_step) {
-  if (reach == 4) return winograd_weights_of<4, 3, T>(channels, w, tap, u, u_step);
-  if (taps == 3) return winograd_weights_of<6, 3, T>(channels, w, tap, u, u_step);
-  winograd_weights_of<6, 5, T>(channels, w, tap, u, u_step);
+  if (reach == 4) return winograd_weights_of<4, 4, 3, T>(channels, w, tap, u, u_step);
+  if (reach == 8) return winograd_weights_of<6, 8, 5, T>(channels, w, tap, u, u_step);
+  if (taps == 3) return winograd_weights_of<6, 6, 3, T>(channels, w, tap, u, u_step);
+  winograd_weights_of<6, 6, 5, T>(channels, w, tap, u, u_step);
 }
 
-template <int R, class T>
+template <int L, int R, class T>
 void winograd_input_of(int64_t tiles, int64_t step, const T* x, int64_t x_row, T* tmp, T* v,
                        int64_t v_step) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   for (int64_t c = 0; c < step * (tiles - 1) + R; c++) {
-    V d[R];
-    LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i] = V::load(x + i * x_row + c * kW);
+    V d[L];
+    LAMINAE_UNROLL for (int i = 0; i < L; i++) d[i] = V::load(x + i * x_row + c * kW);
     winograd_bt(d);
-    LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i].store(tmp + (R * c + i) * kW);
+    LAMINAE_UNROLL for (int i = 0; i < L; i++) d[i].store(tmp + (L * c + i) * kW);
   }
   for (int64_t t = 0; t < tiles; t++) {
-    const T* from = tmp + t * step * R * kW;
+    const T* from = tmp + t * step * L * kW;
     T* to = v + t * kW;
-    LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    LAMINAE_UNROLL for (int i = 0; i < L; i++) {
       V d[R];
-      LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j] = V::load(from + (R * j + i) * kW);
+      LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j] = V::load(from + (L * j + i) * kW);
       winograd_bt(d);
       LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j].store(to + (R * i + j) * v_step);
     }
   }
 }
 
-// B^T d B of a row of tiles `step` apart: x [reach][x_row] of pixels, columns of vectors as far as
-// the last tile reads; v [frequencies][v_step], tiles next to each other. tmp holds `reach` vectors
-// a column: the columns, transformed once for all tiles that read them.
+// B^T d B of a row of tiles `step` apart: x [height of a tile][x_row] of pixels, columns of vectors
+// as far as the last tile reads; v [frequencies][v_step], tiles next to each other. tmp holds
+// `height` vectors a column: the columns, transformed once for all tiles that read them.
 template <class T>
 void winograd_input(int64_t reach, int64_t tiles, int64_t step, const T* x, int64_t x_row, T* tmp,
                     T* v, int64_t v_step) {
-  if (reach == 4) return winograd_input_of<4, T>(tiles, step, x, x_row, tmp, v, v_step);
-  winograd_input_of<6, T>(tiles, step, x, x_row, tmp, v, v_step);
+  if (reach == 4) return winograd_input_of<4, 4, T>(tiles, step, x, x_row, tmp, v, v_step);
+  if (reach == 8) return winograd_input_of<6, 8, T>(tiles, step, x, x_row, tmp, v, v_step);
+  winograd_input_of<6, 6, T>(tiles, step, x, x_row, tmp, v, v_step);
 }
 
-// m[i][j] = sum over blocks, lanes of v[block][i][lane] u[block][lane][j]: one frequency of MR
+// m[i][j] (+)= sum over blocks, lanes of v[block][i][lane] u[block][lane][j]: one frequency of MR
 // tiles.
 template <class T, int MR>
 LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t v_block,
-                                             const T* u, T* m, int64_t m_block, const T* ahead,
-                                             int64_t ahead_block) {
+                                             const T* u, bool accumulate, T* m, int64_t m_block,
+                                             const T* ahead, int64_t ahead_block) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   constexpr int kNr = GemmTile<T>::kNr;
@@ -338,6 +343,12 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
     }
     v += v_block;
   }
+  if (accumulate) {
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      LAMINAE_UNROLL for (int j = 0; j < kNv; j++) acc[i][j] =
+          acc[i][j] + V::load(m + j * m_block + i * kW);
+    }
+  }
   LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
     LAMINAE_UNROLL for (int j = 0; j < kNv; j++) acc[i][j].store(m + j * m_block + i * kW);
   }
@@ -345,13 +356,15 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
 
 template <class T, int MR>
 LAMINAE_INLINE void winograd_product_dispatch(int64_t tiles, int64_t blocks, const T* v,
-                                              int64_t v_block, const T* u, T* m, int64_t m_block,
-                                              const T* ahead, int64_t ahead_block) {
+                                              int64_t v_block, const T* u, bool accumulate, T* m,
+                                              int64_t m_block, const T* ahead,
+                                              int64_t ahead_block) {
   if (tiles == MR) {
-    winograd_product_fixed<T, MR>(blocks, v, v_block, u, m, m_block, ahead, ahead_block);
+    winograd_product_fixed<T, MR>(blocks, v, v_block, u, accumulate, m, m_block, ahead,
+                                  ahead_block);
   } else if constexpr (MR > 1) {
-    winograd_product_dispatch<T, MR - 1>(tiles, blocks, v, v_block, u, m, m_block, ahead,
-                                         ahead_block);
+    winograd_product_dispatch<T, MR - 1>(tiles, blocks, v, v_block, u, accumulate, m, m_block,
+                                         ahead, ahead_block);
   }
 }
 
@@ -359,13 +372,13 @@ LAMINAE_INLINE void winograd_product_dispatch(int64_t tiles, int64_t blocks, con
 // kWidth][gemm_nr]; m [gemm_nr / kWidth][m_block], each as [tiles][kWidth]. Asks for ahead
 // [blocks][ahead_block], which calls to come will read as u, on the way.
 template <class T>
-void winograd_product(int64_t tiles, int64_t blocks, const T* v, int64_t v_block, const T* u, T* m,
-                      int64_t m_block, const T* ahead, int64_t ahead_block) {
-  winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, m, m_block, ahead,
-                                                 ahead_block);
+void winograd_product(int64_t tiles, int64_t blocks, const T* v, int64_t v_block, const T* u,
+                      bool accumulate, T* m, int64_t m_block, const T* ahead, int64_t ahead_block) {
+  winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, accumulate, m,
+                                                 m_block, ahead, ahead_block);
 }
 
-template <int R, int M, class T>
+template <int L, int R, int M, int N, class T>
 void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias, int64_t rows,
                         int64_t cols, T* y) {
   using V = Vec<T>;
@@ -375,20 +388,20 @@ void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias
     const T* from = m + t * kW;
     V columns[R][M];
     LAMINAE_UNROLL for (int j = 0; j < R; j++) {
-      V d[R];
-      LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i] = V::load(from + (R * i + j) * m_step);
+      V d[L];
+      LAMINAE_UNROLL for (int i = 0; i < L; i++) d[i] = V::load(from + (R * i + j) * m_step);
       winograd_at<M, T>(d, columns[j]);
     }
-    T* to = y + t * M * kW;
-    const int64_t valid = cols - M * t;
+    T* to = y + t * N * kW;
+    const int64_t valid = cols - N * t;
     LAMINAE_UNROLL for (int i = 0; i < M; i++) {
       if (i < rows) {
         V d[R];
-        V out[M];
+        V out[N];
         LAMINAE_UNROLL for (int j = 0; j < R; j++) d[j] = columns[j][i];
-        winograd_at<M, T>(d, out);
+        winograd_at<N, T>(d, out);
         T* row = to + i * cols * kW;
-        LAMINAE_UNROLL for (int j = 0; j < M; j++) {
+        LAMINAE_UNROLL for (int j = 0; j < N; j++) {
           if (j < valid) (out[j] + b).store(row + j * kW);
         }
       }
@@ -396,51 +409,53 @@ void winograd_output_of(int64_t tiles, const T* m, int64_t m_step, const T* bias
   }
 }
 
-// A^T m A + bias of a row of tiles of size x size: m [frequencies][m_step], tiles next to each
-// other; y [rows][cols] of vectors, rows <= size, cols in (size (tiles - 1), size tiles]; bias one
-// vector.
+// A^T m A + bias of a row of tiles of `size` columns: m [frequencies][m_step], tiles next to each
+// other; y [rows][cols] of vectors, rows <= the lines of a tile, cols in (size (tiles - 1), size
+// tiles]; bias one vector.
 template <class T>
 void winograd_output(int64_t reach, int64_t size, int64_t tiles, const T* m, int64_t m_step,
                      const T* bias, int64_t rows, int64_t cols, T* y) {
-  if (reach == 4) return winograd_output_of<4, 2, T>(tiles, m, m_step, bias, rows, cols, y);
-  if (size == 4) return winograd_output_of<6, 4, T>(tiles, m, m_step, bias, rows, cols, y);
-  winograd_output_of<6, 2, T>(tiles, m, m_step, bias, rows, cols, y);
+  if (reach == 4) return winograd_output_of<4, 4, 2, 2, T>(tiles, m, m_step, bias, rows, cols, y);
+  if (reach == 8) return winograd_output_of<6, 8, 2, 4, T>(tiles, m, m_step, bias, rows, cols, y);
+  if (size == 4) return winograd_output_of<6, 6, 4, 4, T>(tiles, m, m_step, bias, rows, cols, y);
+  winograd_output_of<6, 6, 2, 2, T>(tiles, m, m_step, bias, rows, cols, y);
 }
 
 // ---- weight gradient: F(k x k, t x t), k^2 sums over tiles of dy from the frequencies of x ----
 //
 //   dW = A^T [ sum over tiles of (G dy G^T) * (B^T d B) ] A
 
-template <int M, class T>
+template <int L, int R, int M, int N, class T>
 void winograd_gradient_of(int64_t tiles, const T* dy, int64_t dy_row, T* u, int64_t u_step) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   for (int64_t t = 0; t < tiles; t++) {
-    const T* from = dy + t * M * kW;
+    const T* from = dy + t * N * kW;
     T* to = u + t * kW;
-    V columns[M][6];
-    LAMINAE_UNROLL for (int j = 0; j < M; j++) {
+    V columns[N][L];
+    LAMINAE_UNROLL for (int j = 0; j < N; j++) {
       V g[M];
       LAMINAE_UNROLL for (int i = 0; i < M; i++) g[i] = V::load(from + i * dy_row + j * kW);
       winograd_g<M, T>(g, columns[j]);
     }
-    LAMINAE_UNROLL for (int i = 0; i < 6; i++) {
-      V g[M];
-      V out[6];
-      LAMINAE_UNROLL for (int j = 0; j < M; j++) g[j] = columns[j][i];
-      winograd_g<M, T>(g, out);
-      LAMINAE_UNROLL for (int j = 0; j < 6; j++) out[j].store(to + (6 * i + j) * u_step);
+    LAMINAE_UNROLL for (int i = 0; i < L; i++) {
+      V g[N];
+      V out[R];
+      LAMINAE_UNROLL for (int j = 0; j < N; j++) g[j] = columns[j][i];
+      winograd_g<N, T>(g, out);
+      LAMINAE_UNROLL for (int j = 0; j < R; j++) out[j].store(to + (R * i + j) * u_step);
     }
   }
 }
 
-// G dy G^T of a row of tiles of size x size: dy [size][dy_row] of pixels, size tiles columns of
-// vectors; u [36][u_step], tiles next to each other.
+// G dy G^T of a row of tiles of `size` columns: dy [lines of a tile][dy_row] of pixels, size tiles
+// columns of vectors; u [frequencies][u_step], tiles next to each other.
 template <class T>
-void winograd_gradient(int64_t size, int64_t tiles, const T* dy, int64_t dy_row, T* u,
-                       int64_t u_step) {
-  if (size == 4) return winograd_gradient_of<4, T>(tiles, dy, dy_row, u, u_step);
-  winograd_gradient_of<2, T>(tiles, dy, dy_row, u, u_step);
+void winograd_gradient(int64_t reach, int64_t size, int64_t tiles, const T* dy, int64_t dy_row,
+                       T* u, int64_t u_step) {
+  if (reach == 8) return winograd_gradient_of<6, 8, 2, 4, T>(tiles, dy, dy_row, u, u_step);
+  if (size == 4) return winograd_gradient_of<6, 6, 4, 4, T>(tiles, dy, dy_row, u, u_step);
+  winograd_gradient_of<6, 6, 2, 2, T>(tiles, dy, dy_row, u, u_step);
 }
 
 // Input channels of winograd_correlate: a divisor of kWidth, as many as leave room for
@@ -490,7 +505,7 @@ void winograd_correlate(int64_t tiles, const T* v, const T* u, int64_t u_block, 
   }
 }
 
-template <int K, class T>
+template <int L, int R, int K, class T>
 void winograd_weight_gradient_of(int64_t channels, const T* m, int64_t m_step, T* dw) {
   using V = Vec<T>;
   constexpr int kNr = GemmTile<T>::kNr;
@@ -498,16 +513,16 @@ void winograd_weight_gradient_of(int64_t channels, const T* m, int64_t m_step, T
     for (int j = 0; j < kNr; j += V::kWidth) {
       const T* from = m + c * kNr + j;
       T* to = dw + c * K * K * kNr + j;
-      V columns[6][K];
-      LAMINAE_UNROLL for (int k = 0; k < 6; k++) {
-        V d[6];
-        LAMINAE_UNROLL for (int i = 0; i < 6; i++) d[i] = V::load(from + (6 * i + k) * m_step);
+      V columns[R][K];
+      LAMINAE_UNROLL for (int k = 0; k < R; k++) {
+        V d[L];
+        LAMINAE_UNROLL for (int i = 0; i < L; i++) d[i] = V::load(from + (R * i + k) * m_step);
         winograd_at<K, T>(d, columns[k]);
       }
       LAMINAE_UNROLL for (int i = 0; i < K; i++) {
-        V d[6];
+        V d[R];
         V out[K];
-        LAMINAE_UNROLL for (int k = 0; k < 6; k++) d[k] = columns[k][i];
+        LAMINAE_UNROLL for (int k = 0; k < R; k++) d[k] = columns[k][i];
         winograd_at<K, T>(d, out);
         LAMINAE_UNROLL for (int k = 0; k < K; k++) out[k].store(to + (K * i + k) * kNr);
       }
@@ -515,10 +530,12 @@ void winograd_weight_gradient_of(int64_t channels, const T* m, int64_t m_step, T
   }
 }
 
-// A^T m A for `channels` input channels: m [36][m_step], a frequency as [channels][gemm_nr]; dw
-// [channels][taps^2][gemm_nr].
+// A^T m A for `channels` input channels: m [frequencies][m_step], a frequency as
+// [channels][gemm_nr]; dw [channels][taps^2][gemm_nr].
 template <class T>
-void winograd_weight_gradient(int64_t taps, int64_t channels, const T* m, int64_t m_step, T* dw) {
-  if (taps == 3) return winograd_weight_gradient_of<3, T>(channels, m, m_step, dw);
-  winograd_weight_gradient_of<5, T>(channels, m, m_step, dw);
+void winograd_weight_gradient(int64_t reach, int64_t taps, int64_t channels, const T* m,
+                              int64_t m_step, T* dw) {
+  if (reach == 8) return winograd_weight_gradient_of<6, 8, 5, T>(channels, m, m_step, dw);
+  if (taps == 3) return winograd_weight_gradient_of<6, 6, 3, T>(channels, m, m_step, dw);
+  winograd_weight_gradient_of<6, 6, 5, T>(channels, m, m_step, dw);
 }

@@ -1,12 +1,12 @@
-// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x2, 5x5) or F(2x2, 3x3): 4,
-// 2.8 or 2.25 times fewer multiplications, an error of about 1e-6 of the output's root mean square
-// (kernels/winograd.inl).
+// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x4, 5x5), F(2x2, 5x5) or
+// F(2x2, 3x3): 4, 4.2, 2.8 or 2.25 times fewer multiplications, an error of about 1e-6 of the
+// output's root mean square (kernels/winograd.inl).
 //
 //   1. input     rows of the maps, transposed to channels in lanes and with zeros around them,
-//                -> V [36 or 16 frequencies][channel blocks][tiles][width]
+//                -> V [48, 36 or 16 frequencies][channel blocks][tiles][width]
 //   2. product   for each frequency M = V U, [tiles, channels] [channels, rows] -> M
 //                [frequencies][row blocks][tiles][width]
-//   3. output    -> 4x4 or 2x2 pixels a tile, transposed back into y
+//   3. output    -> 4x4, 2x4 or 2x2 pixels a tile, transposed back into y
 //
 // Tiles are taken in blocks whose V and M stay in L2 for few channels; for many, one pass over all
 // of U per block is what counts, so blocks are larger. Every thread takes whole blocks when there
@@ -32,21 +32,25 @@ constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
 constexpr int64_t kMinBlockTiles = 56;
 constexpr int64_t kMinShareTiles = 28;  // of a block, where every thread gets a whole one
 
-// F(4x4, 3x3) or F(2x2, 5x5) if it pays, or else F(2x2, 3x3), for which weights grow less: few
+// F(4x4, 3x3) or one of 5x5 if it pays, or else F(2x2, 3x3), for which weights grow less: few
 // pixels of many channels. 512->512 @7 takes 0.53 ms with it, 0.95 with the exact sum; batch 4, 2.2
 // and 3.8; with weights transformed, 1.05 and 1.15.
 WinogradTile tile_of(const TapSum& s) {
   const int64_t taps = s.taps[2].count;
-  const auto pays = [&](const WinogradTile& tile) {
-    // A training step transforms them every time. 256x256 take 0.15 to 0.24 ms with 36 frequencies,
-    // 512x512 0.5 to 0.9 with 16, 1.6 to 2.2 with 36, which no cache holds.
-    const int64_t pairs = s.groups * s.channels * s.rows;
-    const int64_t bytes = tile.frequencies() * pairs * static_cast<int64_t>(sizeof(float));
-    return winograd_pays(tile, s.n, s.grid[1], s.grid[2], pairs, bytes <= 16 << 20 ? 22 : 75);
+  const int64_t pairs = s.groups * s.channels * s.rows;
+  // A training step transforms weights every time. 256x256 take 0.15 to 0.24 ms with 36
+  // frequencies, 512x512 0.5 to 0.9 with 16, 1.6 to 2.2 with 36, which no cache holds.
+  const auto cost = [&](int64_t frequencies) {
+    const int64_t bytes = frequencies * pairs * static_cast<int64_t>(sizeof(float));
+    return bytes <= 16 << 20 ? 22 : 75;
   };
-  if (pays(wide_tile(taps))) return wide_tile(taps);
-  const WinogradTile small{3, 2};
-  return taps == 3 && pays(small) ? small : WinogradTile{taps, 0};
+  const auto pays = [&](const WinogradTile& tile) {
+    return winograd_pays(tile, s.n, s.grid[1], s.grid[2], pairs, cost(tile.frequencies()));
+  };
+  const WinogradTile wide = wide_tile(taps, s.n, s.grid[1], s.grid[2], cost(36));
+  if (pays(wide)) return wide;
+  const WinogradTile small{3, 2, 2};
+  return taps == 3 && pays(small) ? small : WinogradTile{taps, 0, 0};
 }
 
 // Sizes that all phases share.
@@ -67,8 +71,8 @@ struct Plan {
     p.tile = tile_of(s);
     p.channel_blocks = ceil_div(s.channels, p.width);
     p.panels = ceil_div(s.rows, p.nr);
-    p.tile_rows = ceil_div(s.grid[1], p.tile.size);
-    p.tile_cols = ceil_div(s.grid[2], p.tile.size);
+    p.tile_rows = ceil_div(s.grid[1], p.tile.lines);
+    p.tile_cols = ceil_div(s.grid[2], p.tile.columns);
     // One cache line more: frequencies at a distance of whole pages would share L1 sets.
     p.u_step = p.panels * p.panel_size() + 16;
     return p;
@@ -90,7 +94,7 @@ bool applies(const TapSum& s) {
     if (s.taps[d].step != 1 && s.taps[d].step != -1) return false;
   }
   if (s.channels < kMinChannels || s.rows < kMinChannels) return false;
-  return tile_of(s).size > 0;
+  return tile_of(s).lines > 0;
 }
 
 template <class T>
@@ -156,13 +160,14 @@ class Block {
         u_(u),
         bias_(bias),
         y_(y),
-        map_{p.tile.size,
+        map_{p.tile.lines,
              s.x_size[1],
              s.x_size[2],
              std::min(s.taps[1].offset, s.taps[1].offset + (p.tile.taps - 1) * s.taps[1].step),
              std::min(s.taps[2].offset, s.taps[2].offset + (p.tile.taps - 1) * s.taps[2].step),
              p.tile_rows,
              p.tile_cols,
+             p.tile.columns,
              p.tile.reach()},
         frequencies_(p.tile.frequencies()),
         tiles_((last - first) * p.tile_cols),
@@ -192,14 +197,15 @@ class Block {
   void multiply(int64_t frequency, int64_t panel) {
     const T* u = u_ + frequency * p_.u_step + panel * p_.panel_size();
     T* m = m_ + frequency * m_step_ + panel * p_.nr * tiles_;
-    multiply_tiles(tiles_, p_.channel_blocks, v_ + frequency * v_step_, u, u + p_.panel_size(), m);
+    multiply_tiles(tiles_, p_.channel_blocks, p_.tile.chain() / p_.width, v_ + frequency * v_step_,
+                   u, u + p_.panel_size(), m);
   }
 
   void transform_output(int64_t block) {
     write_tiles(s_, map_, map_.size, first_, last_, block * p_.width,
                 m_ + block * tiles_ * p_.width, bias_, y_,
                 [&](const T* m, const T* bias, int64_t lines, int64_t cols, T* pixels) {
-                  kernels<T>().winograd_output(map_.reach, map_.size, p_.tile_cols, m, m_step_,
+                  kernels<T>().winograd_output(map_.reach, map_.columns, p_.tile_cols, m, m_step_,
                                                bias, lines, cols, pixels);
                 });
   }

@@ -124,7 +124,7 @@ class Block {
     const T* v = v_ + p_.places.offset(frequency, v_size_);
     const T* u = u_ + panel * p_.panel_size() + p_.places.offset(frequency, p_.place_size());
     T* m = m_ + frequency * m_step_ + panel * p_.nr * tiles_;
-    multiply_tiles(tiles_, blocks, v, u, u + p_.panel_size(), m);
+    multiply_tiles(tiles_, blocks, blocks, v, u, u + p_.panel_size(), m);
   }
 
   void transform_output(int64_t block) {

@@ -117,7 +117,7 @@ class Block {
     const T* v = v_ + p_.places.frequency(place) * v_step_;
     const T* u = u_ + panel * p_.panel_size() + p_.places.place_offset(place, p_.place_size());
     T* m = m_ + p_.places.place_offset(place, m_size_) + panel * p_.nr * tiles_;
-    multiply_tiles(tiles_, p_.row_blocks, v, u, u + p_.panel_size(), m);
+    multiply_tiles(tiles_, p_.row_blocks, p_.row_blocks, v, u, u + p_.panel_size(), m);
   }
 
   void make_pixels(int64_t block) {

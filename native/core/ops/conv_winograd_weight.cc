@@ -1,11 +1,11 @@
-// Weight gradient of a 3x3 or 5x5 convolution at stride 1 by Winograd's F(3x3, 4x4) or F(5x5, 2x2):
-// the frequencies of x are those of the forward pass, dy is cut into tiles of 4x4 or 2x2, and 36
-// products over the tiles take the place of 144 or 100. The error is some 4e-6 of the gradient's
-// root mean square, 1.5e-5 at most.
+// Weight gradient of a 3x3 or 5x5 convolution at stride 1 by Winograd's F(3x3, 4x4), F(5x5, 2x4) or
+// F(5x5, 2x2): the frequencies of x are those of the forward pass, dy is cut into tiles of 4x4, 2x4
+// or 2x2, and 36, 48 or 36 products over the tiles take the place of 144, 200 or 100. The error is
+// some 1e-6 of the gradient's root mean square, 1.5e-5 at most.
 //
-//   V [36][channel blocks][tiles][width], U [36][row blocks][tiles][width] of a block of tiles;
-//   products [panels][channel groups][36][channels][nr] are summed over the blocks, in order, and
-//   give dw at the end.
+//   V [frequencies][channel blocks][tiles][width], U [frequencies][row blocks][tiles][width] of a
+//   block of tiles; products [panels][channel groups][frequencies][channels][nr] are summed over
+//   the blocks, in order, and give dw at the end.
 //
 // Threads: where products are few, blocks are cut into kChunks parts or fewer, each with products
 // of its own, added up in order; where they are many, the transforms of a block are split over
@@ -25,7 +25,6 @@ namespace laminae {
 namespace {
 
 constexpr int64_t kMinChannels = 16;
-constexpr int64_t kFrequencies = 36;
 // Products become weights while they are in L2, so that many cost as little as few.
 constexpr int64_t kWeightCost = 10;
 
@@ -34,6 +33,10 @@ constexpr int64_t kMinBlockTiles = 128;
 constexpr int64_t kChunkElements = 1 << 20;  // of products: 4 MiB
 constexpr int64_t kChunks = 8;
 constexpr int64_t kGroupChannels = 64;  // share what is read of U
+
+WinogradTile tile_of(const ConvShape& s) {
+  return wide_tile(s.kernel[2], s.n, s.out[1], s.out[2], kWeightCost);
+}
 
 template <class T>
 bool applies(const ConvShape& s) {
@@ -45,8 +48,7 @@ bool applies(const ConvShape& s) {
     if (s.kernel[d] != taps || s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.channels_in() < kMinChannels || s.channels_out() < kMinChannels) return false;
-  return winograd_pays(wide_tile(taps), s.n, s.out[1], s.out[2], s.c_in * s.channels_out(),
-                       kWeightCost);
+  return winograd_pays(tile_of(s), s.n, s.out[1], s.out[2], s.c_in * s.channels_out(), kWeightCost);
 }
 
 // One group of the convolution. x, dy, dw: its first elements.
@@ -59,7 +61,8 @@ class Gradient {
         dy_(dy),
         dw_(dw),
         taps_(s.kernel[2]),
-        tile_(wide_tile(taps_).size),
+        tile_(tile_of(s)),
+        frequencies_(tile_.frequencies()),
         width_(kernels<T>().vec_width),
         nr_(kernels<T>().gemm_nr),
         channel_blocks_(ceil_div(s.channels_in(), width_)),
@@ -67,23 +70,26 @@ class Gradient {
         row_blocks_(panels_ * (nr_ / width_)),
         group_blocks_(std::min(channel_blocks_, kGroupChannels / width_)),
         groups_(ceil_div(channel_blocks_, group_blocks_)),
-        map_{tile_,
+        map_{tile_.lines,
              s.in[1],
              s.in[2],
              -s.padding[1],
              -s.padding[2],
-             ceil_div(s.out[1], tile_),
-             ceil_div(s.out[2], tile_)},
-        dy_map_{tile_, s.out[1], s.out[2], 0, 0, map_.tile_rows, map_.tile_cols} {}
+             ceil_div(s.out[1], tile_.lines),
+             ceil_div(s.out[2], tile_.columns),
+             tile_.columns,
+             tile_.reach()},
+        dy_map_{tile_.lines, s.out[1],       s.out[2],       0,
+                0,           map_.tile_rows, map_.tile_cols, tile_.columns} {}
 
   void run() {
     const int64_t rows = s_.n * map_.tile_rows;
     const int64_t block_tiles =
-        std::max(kMinBlockTiles, kBlockElements / (kFrequencies * channel_blocks_ * width_));
+        std::max(kMinBlockTiles, kBlockElements / (frequencies_ * channel_blocks_ * width_));
     int64_t blocks = ceil_div(rows, std::max<int64_t>(1, block_tiles / map_.tile_cols));
     m_step_ = group_blocks_ * width_ * nr_ + 16;
     const int64_t items = groups_ * panels_;
-    const int64_t products = items * kFrequencies * m_step_;
+    const int64_t products = items * frequencies_ * m_step_;
     int64_t chunks = 1;
     if (blocks > 1 && products <= kChunkElements) {
       chunks = blocks >= kChunks ? kChunks : blocks > 2 ? kChunks / 2 : 2;
@@ -98,8 +104,8 @@ class Gradient {
     T* m = scratch.get<T>(chunks * products);
     const auto add_chunk = [&](int64_t chunk) {
       Scratch own;
-      T* v = own.get<T>(kFrequencies * v_step_);
-      T* u = own.get<T>(kFrequencies * u_step_);
+      T* v = own.get<T>(frequencies_ * v_step_);
+      T* u = own.get<T>(frequencies_ * u_step_);
       const int64_t end = blocks * (chunk + 1) / chunks;
       for (int64_t b = blocks * chunk / chunks; b < end; ++b) {
         add_block(b * rows / blocks, (b + 1) * rows / blocks, b > blocks * chunk / chunks, v, u,
@@ -111,11 +117,11 @@ class Gradient {
     } else {
       add_chunk(0);
     }
-    parallel_for(items, conv_grain(kFrequencies * m_step_), [&](int64_t begin, int64_t end) {
+    parallel_for(items, conv_grain(frequencies_ * m_step_), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        T* total = m + i * kFrequencies * m_step_;
+        T* total = m + i * frequencies_ * m_step_;
         for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-          kernels<T>().scale_add(kFrequencies * m_step_, T{1}, total + chunk * products, T{1},
+          kernels<T>().scale_add(frequencies_ * m_step_, T{1}, total + chunk * products, T{1},
                                  total);
         }
         finish(i % groups_, i / groups_, total);
@@ -127,15 +133,15 @@ class Gradient {
   // All rows of tiles at once: the products of an item are used up while they are in cache.
   void run_block(int64_t rows) const {
     Scratch scratch;
-    T* v = scratch.get<T>(kFrequencies * v_step_);
-    T* u = scratch.get<T>(kFrequencies * u_step_);
+    T* v = scratch.get<T>(frequencies_ * v_step_);
+    T* u = scratch.get<T>(frequencies_ * u_step_);
     transform_block(0, rows, v, u);
     const int64_t tiles = rows * map_.tile_cols;
     each_item(tiles, [&](int64_t begin, int64_t end) {
       Scratch own;
-      T* m = own.get<T>(kFrequencies * m_step_);
+      T* m = own.get<T>(frequencies_ * m_step_);
       for (int64_t i = begin; i < end; ++i) {
-        for (int64_t f = 0; f < kFrequencies; ++f)
+        for (int64_t f = 0; f < frequencies_; ++f)
           correlate(f, i % groups_, i / groups_, tiles, false, v, u, m + f * m_step_);
         finish(i % groups_, i / groups_, m);
       }
@@ -148,10 +154,10 @@ class Gradient {
     const int64_t tiles = (last - first) * map_.tile_cols;
     // A frequency of V and U stays in L1 and L2 for all the items of a thread.
     each_item(tiles, [&](int64_t begin, int64_t end) {
-      for (int64_t f = 0; f < kFrequencies; ++f) {
+      for (int64_t f = 0; f < frequencies_; ++f) {
         for (int64_t i = begin; i < end; ++i) {
           correlate(f, i % groups_, i / groups_, tiles, accumulate, v, u,
-                    m + (i * kFrequencies + f) * m_step_);
+                    m + (i * frequencies_ + f) * m_step_);
         }
       }
     });
@@ -159,7 +165,7 @@ class Gradient {
 
   template <class F>
   void each_item(int64_t tiles, F&& fn) const {
-    parallel_for(groups_ * panels_, conv_grain(kFrequencies * group_blocks_ * width_ * nr_ * tiles),
+    parallel_for(groups_ * panels_, conv_grain(frequencies_ * group_blocks_ * width_ * nr_ * tiles),
                  fn);
   }
 
@@ -167,7 +173,7 @@ class Gradient {
     const int64_t tiles = (last - first) * map_.tile_cols;
     const int64_t count = channel_blocks_ + row_blocks_;
     parallel_for(
-        count, conv_grain(kFrequencies * 10 * tiles * width_), [&](int64_t begin, int64_t end) {
+        count, conv_grain(frequencies_ * 10 * tiles * width_), [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) {
             // Both in turns: a thread makes most of U that it reads.
             const int64_t row_block = i * row_blocks_ / count;
@@ -191,14 +197,14 @@ class Gradient {
     const int64_t row = block * width_;
     const int64_t lanes = std::min(width_, s_.channels_out() - row);
     if (lanes <= 0) {
-      for (int64_t f = 0; f < kFrequencies; ++f)
+      for (int64_t f = 0; f < frequencies_; ++f)
         std::fill(u + f * u_step_, u + f * u_step_ + tiles * width_, T{0});
       return;
     }
-    dy_map_.each_strip(tile_, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes, first,
-                       last, [&](const T* strip, int64_t line, int64_t tile) {
-                         kernels<T>().winograd_gradient(tile_, map_.tile_cols, strip, line,
-                                                        u + tile * width_, u_step_);
+    dy_map_.each_strip(tile_.lines, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes,
+                       first, last, [&](const T* strip, int64_t line, int64_t tile) {
+                         kernels<T>().winograd_gradient(map_.reach, tile_.columns, map_.tile_cols,
+                                                        strip, line, u + tile * width_, u_step_);
                        });
   }
 
@@ -212,10 +218,14 @@ class Gradient {
     const int64_t rows = kernels<T>().winograd_rows;
     const T* v = all_v + f * v_step_ + group * group_blocks_ * tiles * width_;
     const T* u = all_u + f * u_step_ + panel * nr_ * tiles;
+    const int64_t chain = tile_.chain();
     for (int64_t b = 0; b < blocks_of(group); ++b) {
       for (int64_t i = 0; i < width_; i += rows) {
-        kernels<T>().winograd_correlate(tiles, v + b * tiles * width_ + i, u, tiles * width_,
-                                        accumulate, m + (b * width_ + i) * nr_);
+        for (int64_t t = 0; t == 0 || t < tiles; t += chain) {
+          kernels<T>().winograd_correlate(
+              std::min(chain, tiles - t), v + (b * tiles + t) * width_ + i, u + t * width_,
+              tiles * width_, accumulate || t > 0, m + (b * width_ + i) * nr_);
+        }
       }
     }
   }
@@ -227,7 +237,7 @@ class Gradient {
     const int64_t depth = s_.channels_in() * taps_ * taps_;
     Scratch scratch;
     T* spatial = scratch.get<T>(channels * taps_ * taps_ * nr_);
-    kernels<T>().winograd_weight_gradient(taps_, channels, m, m_step_, spatial);
+    kernels<T>().winograd_weight_gradient(map_.reach, taps_, channels, m, m_step_, spatial);
     kernels<T>().transpose(channels * taps_ * taps_, std::min(nr_, s_.channels_out() - row),
                            spatial, nr_, dw_ + row * depth + channel * taps_ * taps_, depth);
   }
@@ -236,7 +246,9 @@ class Gradient {
   const T* x_;
   const T* dy_;
   T* dw_;
-  int64_t taps_, tile_;  // in each direction
+  int64_t taps_;  // in each direction
+  WinogradTile tile_;
+  int64_t frequencies_;
   int64_t width_, nr_;
   int64_t channel_blocks_, panels_, row_blocks_;
   int64_t group_blocks_, groups_;  // channel blocks that make an item together

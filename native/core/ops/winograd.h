@@ -1,6 +1,6 @@
-// What convolutions by Winograd's F(4x4, 3x3), F(2x2, 5x5) and F(2x2, 3x3) and the weight gradients
-// share: when they pay, maps cut into tiles, their transform into frequencies, and the products
-// (kernels/winograd.inl).
+// What convolutions by Winograd's F(4x4, 3x3), F(2x4, 5x5), F(2x2, 5x5) and F(2x2, 3x3) and the
+// weight gradients share: when they pay, maps cut into tiles, their transform into frequencies, and
+// the products (kernels/winograd.inl).
 #pragma once
 #include <algorithm>
 #include <cstdint>
@@ -15,17 +15,20 @@
 
 namespace laminae {
 
-// F(size x size, taps x taps): tiles of size x size outputs, each of which reads reach x reach
-// pixels.
+// F(lines x columns, taps x taps): tiles of lines x columns outputs, each of which reads taps - 1
+// more pixels in both directions.
 struct WinogradTile {
-  int64_t taps, size;
+  int64_t taps, lines, columns;
 
-  int64_t reach() const { return size + taps - 1; }
-  int64_t frequencies() const { return reach() * reach(); }
+  int64_t reach() const { return columns + taps - 1; }  // of a line
+  int64_t frequencies() const { return (lines + taps - 1) * reach(); }
+  // Terms of a sum that are added in one chain, and the chains then: 8x6 pixels have 1.5 to 2 times
+  // the error of 6x6. 256 terms in one chain have 1.5 times the error of 64.
+  int64_t chain() const { return reach() == 8 ? 64 : int64_t{1} << 32; }
+  int64_t count(int64_t height, int64_t width) const {  // that outputs are cut into
+    return ceil_div(height, lines) * ceil_div(width, columns);
+  }
 };
-
-// Those of reach 6: F(4x4, 3x3) and F(2x2, 5x5).
-inline WinogradTile wide_tile(int64_t taps) { return {taps, 7 - taps}; }
 
 // Multiply-adds below which the exact sum is quick enough: 0.2 ms.
 constexpr int64_t kLeastWork = 16 << 20;
@@ -37,10 +40,22 @@ inline bool winograd_pays(const WinogradTile& tile, int64_t n, int64_t height, i
                           int64_t pairs, int64_t cost) {
   const int64_t direct = tile.taps * tile.taps * n * height * width;
   if (direct * pairs < kLeastWork) return false;
-  const int64_t tiles = n * ceil_div(height, tile.size) * ceil_div(width, tile.size);
+  const int64_t tiles = n * tile.count(height, width);
   const int64_t saved = direct - tile.frequencies() * tiles;
   // A multiplication of the exact sum is cheaper.
   return 4 * saved >= direct && 2 * saved >= cost * tile.frequencies();
+}
+
+// F(4x4, 3x3), or the better of F(2x4, 5x5) and F(2x2, 5x5); `cost` as above.
+inline WinogradTile wide_tile(int64_t taps, int64_t n, int64_t height, int64_t width,
+                              int64_t cost) {
+  if (taps == 3) return {3, 4, 4};
+  const WinogradTile wide{5, 2, 4};
+  const WinogradTile small{5, 2, 2};
+  const auto work = [&](const WinogradTile& tile) {
+    return (2 * n * tile.count(height, width) + cost) * tile.frequencies();
+  };
+  return work(wide) < work(small) ? wide : small;
 }
 
 // The kernels of channels [first, first + count) of one of the panels of gemm_nr rows of all
@@ -77,27 +92,35 @@ void load_panel(const TapSum& s, const T* w, int64_t panel, int64_t first, int64
 // come: each is read once per block of tiles, often from memory, and every call of the kernel asks
 // for its part. 512->512 @7 batch 8 takes 2.5 ms instead of 3.2, a training step's convolutions
 // 256->256 @14 8.4 instead of 8.9.
+// Sums are made in chains of `chain` blocks, one after the other.
 template <class T>
-void multiply_tiles(int64_t tiles, int64_t blocks, const T* v, const T* u, const T* ahead, T* m) {
+void multiply_tiles(int64_t tiles, int64_t blocks, int64_t chain, const T* v, const T* u,
+                    const T* ahead, T* m) {
   const int64_t width = kernels<T>().vec_width;
+  const int64_t nr = kernels<T>().gemm_nr;
   const int64_t rows = balanced_tile(tiles, kernels<T>().gemm_mr);
   constexpr int64_t kLine = 64 / sizeof(T);
-  const int64_t part = ceil_div(width * kernels<T>().gemm_nr * rows, tiles * kLine) * kLine;
+  const int64_t part = ceil_div(width * nr * rows, tiles * kLine) * kLine;
   for (int64_t t = 0; t < tiles; t += rows) {
-    kernels<T>().winograd_product(std::min(rows, tiles - t), blocks, v + t * width, tiles * width,
-                                  u, m + t * width, tiles * width, ahead, part);
-    ahead += blocks * part;
+    for (int64_t b = 0; b < blocks; b += chain) {
+      const int64_t count = std::min(chain, blocks - b);
+      kernels<T>().winograd_product(std::min(rows, tiles - t), count, v + (b * tiles + t) * width,
+                                    tiles * width, u + b * width * nr, b > 0, m + t * width,
+                                    tiles * width, ahead, part);
+      ahead += count * part;
+    }
   }
 }
 
-// Planes cut into tiles of size x size that read reach x reach pixels, the first one from (top,
+// Planes cut into tiles, which read some more pixels in both directions, the first one from (top,
 // left) on.
 struct TileMap {
-  int64_t size;
+  int64_t size;  // lines of a tile
   int64_t height, width;
   int64_t top, left;
   int64_t tile_rows, tile_cols;
-  int64_t reach = 6;
+  int64_t columns = size;  // of a tile
+  int64_t reach = 6;       // pixels of a line that `transform` reads
 
   // Calls fn(image, tile row, tile rows, first tile) for the images that rows of tiles [first,
   // last), counted through the images, belong to.
@@ -131,7 +154,7 @@ struct TileMap {
   // Elements of a strip of `lines` lines, as each_strip gives it.
   template <class T>
   int64_t strip_size(int64_t lines) const {
-    return lines * (tile_cols * size + lines - size) * kernels<T>().vec_width;
+    return lines * (tile_cols * columns + lines - size) * kernels<T>().vec_width;
   }
 
   // Calls fn(strip, line, tile) for the rows of tiles [first, last) of `lanes` planes, with the
@@ -141,7 +164,7 @@ struct TileMap {
   void each_strip(int64_t lines, const T* x, int64_t image_step, int64_t lanes, int64_t first,
                   int64_t last, F&& fn) const {
     const int64_t overlap = lines - size;
-    const int64_t cols = tile_cols * size + overlap;
+    const int64_t cols = tile_cols * columns + overlap;
     const int64_t line = cols * kernels<T>().vec_width;
     Scratch scratch;
     T* strip = scratch.get<T>(strip_size<T>(lines));
@@ -158,15 +181,16 @@ struct TileMap {
   }
 
   // B^T d B of the tiles of rows [first, last) of `lanes` channels: x their first plane in image 0,
-  // v [reach^2][v_step] their block of vectors.
+  // v [frequencies][v_step] their block of vectors.
   template <class T>
   void transform(const T* x, int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
                  int64_t v_step) const {
     Scratch scratch;
-    T* tmp = scratch.get<T>(strip_size<T>(reach));
-    each_strip(reach, x, image_step, lanes, first, last,
+    const int64_t lines = size + reach - columns;
+    T* tmp = scratch.get<T>(strip_size<T>(lines));
+    each_strip(lines, x, image_step, lanes, first, last,
                [&](const T* strip, int64_t line, int64_t tile) {
-                 kernels<T>().winograd_input(reach, tile_cols, size, strip, line, tmp,
+                 kernels<T>().winograd_input(reach, tile_cols, columns, strip, line, tmp,
                                              v + tile * kernels<T>().vec_width, v_step);
                });
   }
@@ -193,7 +217,7 @@ void parallel_items(int64_t count, int64_t work, F&& fn) {
   });
 }
 
-// The outputs, size x size a tile, of rows of tiles [first, last) for one vector of channels, from
+// The outputs, `size` lines a tile, of rows of tiles [first, last) for one vector of channels, from
 // `row` of the group on: make(m, bias, lines, cols, pixels) transforms the frequencies of a row of
 // tiles to pixels with channels in lanes. m: the frequencies of the first tile, y: of the group in
 // image 0.
