@@ -143,6 +143,10 @@ export const opTable = {
   },
   adagradStep: { fields: ['n', 'lr', 'eps', 'weightDecay', 'maximize'], buffers: ['param', 'grad', 'total'] },
   conv: { fields: convSumFields, buffers: ['x', 'weight', 'bias', 'y', 'packed'] },
+  convThen: {
+    fields: [...convSumFields, 'low', 'high'],
+    buffers: ['x', 'weight', 'bias', 'y', 'packed', 'add'],
+  },
   convBackwardInput: { fields: convSumFields, buffers: ['dy', 'weight', 'bias', 'dx', 'packed'] },
   convPackedSize: { fields: [...convFields, 'backwardInput'], buffers: ['size'] },
   convBackwardWeight: { fields: convFields, buffers: ['x', 'dy', 'dw', 'db'] },

@@ -12,6 +12,7 @@ import { run } from '../native';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { sumTo } from './broadcast';
+import { expectDTypeOf, expectShape } from './checks';
 import {
   planConv,
   planConvTranspose,
@@ -25,10 +26,33 @@ import { reshape } from './views';
 
 export type { ConvOptions, ConvPadding, ConvTransposeOptions } from './conv-shape';
 
-function forward(d: ConvDescriptor, x: Tensor, weight: Tensor, bias: Tensor | null, y: Tensor): Tensor {
+/** What is done to the result as it is written: min(max(y + add, low), high). */
+export interface ConvEnding {
+  /** Of the result's shape; null: nothing. */
+  readonly add: Tensor | null;
+  readonly low: number;
+  readonly high: number;
+}
+
+function forward(
+  d: ConvDescriptor,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  y: Tensor,
+  ending: ConvEnding | null = null,
+): Tensor {
   const use = packedWeights('conv', d, weight);
-  run('conv', use.ready ? { ...d, packedReady: 1 } : d, { x, weight, bias, y, packed: use.packed });
-  use.ready = use.packed !== null;
+  const packedReady = Number(use.ready);
+  const { packed } = use;
+  if (ending === null) {
+    run('conv', use.ready ? { ...d, packedReady } : d, { x, weight, bias, y, packed });
+  } else {
+    const { low, high } = ending;
+    const add = ending.add === null ? null : contiguousElements(ending.add);
+    run('convThen', { ...d, packedReady, low, high }, { x, weight, bias, y, packed, add });
+  }
+  use.ready = packed !== null;
   return y;
 }
 
@@ -70,17 +94,26 @@ function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
   return { x, w, b, keep: { saved: [x, w], owned } };
 }
 
-function conv(
-  op: string,
+/**
+ * The convolution of `rank` spatial dimensions; `ending` only where no gradient is recorded.
+ * @internal
+ */
+export function convolution(
   rank: SpatialRank,
   input: Tensor,
   weight: Tensor,
   bias: Tensor | null,
   options: ConvOptions,
+  ending: ConvEnding | null = null,
 ): Tensor {
+  const op = `conv${rank}d`;
   const { descriptor, outputShape } = planConv(op, rank, input, weight, bias, options);
   const { x, w, b, keep } = operands(input, weight, bias);
-  const y = forward(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype));
+  if (ending?.add != null) {
+    expectDTypeOf(op, 'add', ending.add, input, 'input');
+    expectShape(op, 'add', ending.add, outputShape, 'that of the result');
+  }
+  const y = forward(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype), ending);
   if (!needsGrad(input, weight, bias)) return y;
   return record(
     op,
@@ -147,7 +180,7 @@ export function conv1d(
   bias: Tensor | null = null,
   options: ConvOptions = {},
 ): Tensor {
-  return conv('conv1d', 1, input, weight, bias, options);
+  return convolution(1, input, weight, bias, options);
 }
 
 /**
@@ -167,7 +200,7 @@ export function conv2d(
   bias: Tensor | null = null,
   options: ConvOptions = {},
 ): Tensor {
-  return conv('conv2d', 2, input, weight, bias, options);
+  return convolution(2, input, weight, bias, options);
 }
 
 /**
@@ -186,7 +219,7 @@ export function conv3d(
   bias: Tensor | null = null,
   options: ConvOptions = {},
 ): Tensor {
-  return conv('conv3d', 3, input, weight, bias, options);
+  return convolution(3, input, weight, bias, options);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
 import { givingAway } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
-import { foldedPair, isBatchNorm, isElementwise, isRelu, keepsNothing, makesResult } from './in-place';
+import { convStep, isBatchNorm, isElementwise, isRelu, keepsNothing, makesResult } from './in-place';
 import { Module, finish, forwardOf, type ForwardThen } from './module';
 
 const nothing: ForwardThen = {};
@@ -97,11 +97,12 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     for (let i = 0; i < layers.length; i++) {
       const layer = layers[i];
       const next = i + 1 < layers.length ? layers[i + 1] : null;
-      const folded = next === null ? null : foldedPair(layer, next, x);
+      const step = convStep(layers, i, x, end);
       let y: Tensor;
-      if (folded !== null) {
-        y = folded(x);
-        i++;
+      if (step !== null) {
+        y = step.run(x);
+        i += step.count - 1;
+        if (step.hasEnd) end = null;
       } else if (isBatchNorm(layer)) {
         if (next !== null && isRelu(next)) {
           y = layer.normalize(x, justRelu, isOwn);

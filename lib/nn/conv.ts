@@ -1,12 +1,11 @@
 /** Convolution layers. The functions, with output sizes, are in `functional/conv.ts`. */
 import { ArgumentRangeError, describe } from '../errors';
 import {
-  conv1d,
-  conv2d,
-  conv3d,
   convTranspose1d,
   convTranspose2d,
   convTranspose3d,
+  convolution,
+  type ConvEnding,
   type ConvOptions,
   type ConvTransposeOptions,
 } from '../functional/conv';
@@ -120,8 +119,6 @@ abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOp
   }
 }
 
-const convolutions = { 1: conv1d, 2: conv2d, 3: conv3d } as const;
-
 /** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
 export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
   constructor(
@@ -138,17 +135,18 @@ export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
     return this.convolve(input, this.weight, this.bias);
   }
 
-  /** What `forward` does, with other parameters. @internal */
-  convolve(input: Tensor, weight: Tensor, bias: Tensor | null): Tensor {
-    const fn = convolutions[this.rank];
+  /** What `forward` does, with other parameters and an ending. @internal */
+  convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending: ConvEnding | null = null): Tensor {
     const { paddingMode = 'zeros', padding = 0, ...rest } = this.options;
-    if (paddingMode === 'zeros' || padding === 0) return fn(input, weight, bias, this.options);
+    if (paddingMode === 'zeros' || padding === 0) {
+      return convolution(this.rank, input, weight, bias, this.options, ending);
+    }
     const op = this.constructor.name;
     const perDim = (name: 'stride' | 'dilation'): number[] =>
       sizeTuple(op, name, rest[name] ?? 1, this.rank, 1);
     const pairs = paddingPairs(op, padding, this.kernelSize, perDim('stride'), perDim('dilation'));
     const bordered = pad(input, pairs.reverse().flat(), { mode: paddingMode });
-    return fn(bordered, weight, bias, rest);
+    return convolution(this.rank, bordered, weight, bias, rest, ending);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/kernels.h"
 #include "core/tap_sum.h"
 
 namespace laminae {
@@ -12,6 +13,7 @@ struct ConvShape {
   int64_t n, groups, c_in, c_out;
   int64_t in[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
   bool exact;  // only algorithms that round like a sum of products
+  Ending ending;
 
   int64_t channels_in() const { return c_in / groups; }  // of a group
   int64_t channels_out() const { return c_out / groups; }
@@ -22,7 +24,7 @@ struct ConvShape {
 
 // A way to compute y of a TapSum from x, w and bias (nullptr: none). `pack` brings the weights into
 // the form that `run` reads, of packed_size(s) elements; it may be kept as long as they do not
-// change.
+// change. If it `ends`, run does the ending of the sum; else that is a pass of its own.
 template <class T>
 struct TapSumAlgorithm {
   const char* name;
@@ -30,14 +32,17 @@ struct TapSumAlgorithm {
   int64_t (*packed_size)(const TapSum& s);
   void (*pack)(const TapSum& s, const T* w, T* packed);
   void (*run)(const TapSum& s, const T* x, const T* packed, const T* bias, T* y);
+  bool ends = false;
 };
 
 // A way to compute a forward pass (y from x), or an input gradient (y is dx, x is dy), as a whole.
+// If it `ends`, as above.
 template <class T>
 struct WholeConvAlgorithm {
   const char* name;
   bool (*applies)(const ConvShape& s, bool backward_input);
   void (*run)(const ConvShape& s, bool backward_input, const T* x, const T* w, const T* bias, T* y);
+  bool ends = false;
 };
 
 // A way to compute the gradients of weight and bias (nullptr: not wanted) from x and dy.
@@ -64,6 +69,16 @@ int64_t class_count(const ConvShape& s);
 TapSum class_sum(const ConvShape& s, int64_t index, int64_t images);
 template <class T>
 void interleave_classes(const ConvShape& s, int64_t images, const T* planes, T* dx);
+
+// The ending of `rows` rows of n results, `step` apart, the first at `at`; `y`: all results.
+template <class T>
+inline void end_rows(const Ending& ending, int64_t rows, int64_t n, const T* y, T* at,
+                     int64_t step) {
+  if (!ending.is_any()) return;
+  const T* add = ending.add == nullptr ? nullptr : static_cast<const T*>(ending.add) + (at - y);
+  kernels<T>().end_rows(rows, n, add, static_cast<T>(ending.low), static_cast<T>(ending.high), at,
+                        step);
+}
 
 // Multiply-adds worth a thread of their own.
 constexpr int64_t kConvGrain = 500000;

@@ -10,6 +10,7 @@
 // stride s falls apart into s0 s1 s2 of them (conv_parity.cc). In both cases the kernel elements
 // that take part form an arithmetic sequence, and so do their offsets: that is TapDim.
 #pragma once
+#include <cmath>
 #include <cstdint>
 
 namespace laminae {
@@ -22,6 +23,14 @@ struct TapDim {
   int64_t offset, step;
 };
 
+// What is done to results at the end: y = min(max(y + add, low), high).
+struct Ending {
+  const void* add = nullptr;  // of the type of y, and as large; nullptr: nothing
+  double low = -INFINITY, high = INFINITY;
+
+  bool is_any() const { return add != nullptr || low != -INFINITY || high != INFINITY; }
+};
+
 struct TapSum {
   int64_t n, groups;
   int64_t channels, rows;  // per group: summed over, and made
@@ -32,6 +41,7 @@ struct TapSum {
   int64_t kernel[3];  // w [groups, rows, channels, kernel], or [groups, channels, rows, kernel]
   bool transposed;    // if transposed
   bool exact;         // only algorithms that round like a sum of products
+  Ending ending;
 
   int64_t x_plane() const { return x_size[0] * x_size[1] * x_size[2]; }
   int64_t grid_plane() const { return grid[0] * grid[1] * grid[2]; }

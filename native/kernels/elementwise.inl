@@ -42,3 +42,23 @@ void fill(int64_t n, T value, T* y) {
   for (; i + V::kWidth <= n; i += V::kWidth) v.store(y + i);
   if (i < n) v.store_n(y + i, n - i);
 }
+
+// y = min(max(y + add, low), high); add is laid out as y is, or nullptr: nothing. NaN stays NaN.
+template <class T>
+void end_rows(int64_t rows, int64_t n, const T* add, T low, T high, T* y, int64_t step) {
+  using V = Vec<T>;
+  const V lo = V::set1(low);
+  const V hi = V::set1(high);
+  const auto end = [&](V v, V a) { return min(hi, max(lo, v + a)); };
+  for (int64_t r = 0; r < rows; ++r, y += step) {
+    int64_t i = 0;
+    if (add == nullptr) {
+      for (; i + V::kWidth <= n; i += V::kWidth) min(hi, max(lo, V::load(y + i))).store(y + i);
+      if (i < n) min(hi, max(lo, V::load_n(y + i, n - i))).store_n(y + i, n - i);
+      continue;
+    }
+    for (; i + V::kWidth <= n; i += V::kWidth) end(V::load(y + i), V::load(add + i)).store(y + i);
+    if (i < n) end(V::load_n(y + i, n - i), V::load_n(add + i, n - i)).store_n(y + i, n - i);
+    add += step;
+  }
+}

@@ -53,10 +53,13 @@ int op_code(const std::string& name) {
   return -1;
 }
 
-void run(const std::string& name, const conv_desc& d, std::vector<Buffer> buffers) {
+// `more`: what the op has behind the fields of conv.
+void run(const std::string& name, const conv_desc& d, std::vector<Buffer> buffers,
+         const std::vector<double>& more = {}) {
   double slots[kMaxSlots] = {};
   const int64_t* words = reinterpret_cast<const int64_t*>(&d);
   for (size_t i = 0; i < sizeof(d) / 8; ++i) slots[i] = static_cast<double>(words[i]);
+  std::copy(more.begin(), more.end(), slots + sizeof(d) / 8);
   run_op(op_code(name), slots, buffers.data());
 }
 
@@ -130,13 +133,38 @@ std::vector<T> sums(const std::string& name, conv_desc d, const std::vector<Buff
   return plain;
 }
 
+// Forward with each kind of ending, which must be what the ending makes of `plain`.
+template <class T>
+void check_endings(const conv_desc& d, Tensors<T>& t, const std::vector<T>& plain) {
+  const Buffer missing{nullptr, -1, DTypeOf<T>::kValue};
+  for (bool adds : {false, true}) {
+    for (const std::vector<double>& range : {std::vector<double>{0.0, 6.0}, {-3.0, INFINITY}}) {
+      poison(t.y);
+      run("conv_then", d,
+          {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y), missing,
+           adds ? buffer(t.dy) : missing},
+          range);
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < t.y.size(); ++i) {
+        const double sum = static_cast<double>(plain[i]) + (adds ? t.dy[i] : 0);
+        wrong += t.y[i] != std::min(range[1], std::max(range[0], sum));
+      }
+      REQUIRE(wrong == 0);
+    }
+  }
+}
+
 // Runs one pass with one algorithm (0: the choice among the exact ones) into poisoned outputs and
 // returns what it wrote.
 template <class T>
 std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t) {
   d.algorithm = algorithm;
   d.exact = 1;
-  if (pass == kForward) return sums("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b)}, t.y);
+  if (pass == kForward) {
+    const std::vector<T> y = sums("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b)}, t.y);
+    check_endings(d, t, y);
+    return y;
+  }
   if (pass == kBackwardInput) {
     return sums("conv_backward_input", d, {buffer(t.dy), buffer(t.w), buffer(t.b)}, t.dx);
   }

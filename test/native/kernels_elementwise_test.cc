@@ -1,5 +1,5 @@
-// unary, unary_backward, binary, compare, scale_add, affine, fill: values against double formulas,
-// sizes around the vector width between guard pages, in-place use, NaN rules.
+// unary, unary_backward, binary, compare, scale_add, affine, fill, end_rows: values against double
+// formulas, sizes around the vector width between guard pages, in-place use, NaN rules.
 #include <algorithm>
 #include <string>
 #include <type_traits>
@@ -304,6 +304,35 @@ TEST_CASE("scale_add, affine, fill: values, guard pages, beta 0 ignores what y h
         CHECK(worst <= 2.0 * epsilon<T>());
         table.fill(n, T(3), z.data());
         CHECK(std::all_of(z.data(), z.data() + n, [](T v) { return v == T(3); }));
+      }
+    }
+  });
+}
+
+TEST_CASE("end_rows: the sum is limited row by row, nothing between rows is touched, NaN stays") {
+  for_each_table([](const auto& table) {
+    using T = std::decay_t<decltype(table.fma_peak(0))>;
+    constexpr int64_t kRows = 3;
+    Random random(15);
+    for (int64_t n : sizes(table)) {
+      if (n == 0) continue;
+      const int64_t step = n + 5;
+      const int64_t size = (kRows - 1) * step + n;
+      GuardedBuffer<T> y(size, Touch::end), add(size, Touch::end);
+      for (bool adds : {false, true}) {
+        y.randomize(random);
+        add.randomize(random);
+        y[n - 1] = std::numeric_limits<T>::quiet_NaN();
+        const std::vector<T> before(y.data(), y.data() + size);
+        table.end_rows(kRows, n, adds ? add.data() : nullptr, T(-0.25), T(0.5), y.data(), step);
+        int64_t wrong = std::isnan(y[n - 1]) ? 0 : 1;
+        for (int64_t i = 0; i < size; ++i) {
+          if (i == n - 1) continue;
+          const T sum = adds ? before[i] + add[i] : before[i];
+          const T expected = std::min(T(0.5), std::max(T(-0.25), sum));
+          wrong += y[i] != (i % step < n ? expected : before[i]);
+        }
+        CHECK(wrong == 0);
       }
     }
   });

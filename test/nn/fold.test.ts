@@ -9,6 +9,7 @@ import {
   randn,
   setExactConv,
   tensor,
+  zeros,
   type DType,
   type Tensor,
 } from '../../lib';
@@ -217,5 +218,58 @@ test('one convolution before two batch norms', () => {
   const x = tensor([[[[1, 2]]]]);
   noGrad(() => {
     for (const net of [...nets, ...nets]) expectClose(net.forward(x), oneByOne([...net], x), 2e-6);
+  });
+});
+
+describe('what follows is done in the same pass', () => {
+  const x = randn([2, 3, 9, 9]);
+  const convs: [string, () => nn.Conv2d][] = [
+    ['3x3', () => new nn.Conv2d(3, 6, 3, { padding: 1 })],
+    ['1x1', () => new nn.Conv2d(3, 6, 1)],
+    ['depthwise', () => new nn.Conv2d(3, 6, 3, { padding: 1, groups: 3 })],
+  ];
+
+  test.each(convs)('%s: the same bits', (_name, make) => {
+    const conv = make();
+    const norm = lived(new nn.BatchNorm2d(6));
+    const relu = (t: Tensor): Tensor => t.relu();
+    const relu6 = (t: Tensor): Tensor => t.clamp({ min: 0, max: 6 });
+    noGrad(() => {
+      const plain = conv.forward(x);
+      const normed = new nn.Sequential(conv, norm).forward(x);
+      const add = randn(plain.shape);
+      for (const [layer, fn] of [[new nn.ReLU(), relu], [new nn.ReLU6(), relu6]] as const) {
+        expect(new nn.Sequential(conv, layer).forward(x).toArray()).toEqual(fn(plain).toArray());
+        expect(new nn.Sequential(conv, norm, layer).forward(x).toArray()).toEqual(fn(normed).toArray());
+        const body = new nn.Sequential(conv, layer, new nn.Identity());
+        expect(body.forwardThen(x, { add }).toArray()).toEqual(fn(plain).add(add).toArray());
+      }
+      const then = (layers: nn.Module[], end: nn.ForwardThen): unknown =>
+        new nn.Sequential(...layers).forwardThen(x, end).toArray();
+      expect(then([conv], { add })).toEqual(plain.add(add).toArray());
+      expect(then([conv], { relu: true })).toEqual(plain.relu().toArray());
+      expect(then([conv, norm], { add })).toEqual(normed.add(add).toArray());
+      expect(then([conv, norm], { relu: true })).toEqual(normed.relu().toArray());
+      expect(then([conv, norm], { add, relu: true })).toEqual(normed.add(add).relu().toArray());
+      expect(then([conv], { add: tensor([1]) })).toEqual(plain.add(1).toArray());
+    });
+    const add = randn([2, 6, 9, 9]).requiresGrad_();
+    const net = new nn.Sequential(conv, norm).requiresGrad_(false);
+    net.forwardThen(x, { add, relu: true }).sum().backward(); // what is added may have a gradient
+    expect(add.grad?.shape).toEqual(add.shape);
+  }); // prettier-ignore
+
+  test('NaN stays NaN', () => {
+    const conv = new nn.Conv2d(1, 1, 1);
+    const y = noGrad(() => new nn.Sequential(conv, new nn.ReLU()).forward(tensor([[[[NaN, 1]]]])));
+    expect(y.toTypedArray()[0]).toBeNaN();
+  });
+
+  test('what is added must fit the result', () => {
+    const net = new nn.Sequential(new nn.Conv2d(3, 6, 3), new nn.BatchNorm2d(6)).eval();
+    const add = (shape: number[], dtype: DType = 'float32'): unknown =>
+      noGrad(() => net.forwardThen(x, { add: zeros(shape, { dtype }) }));
+    expect(() => add([2, 6, 7, 1])).toThrow(/conv2d: add .*\[2, 6, 7, 7\].*\[2, 6, 7, 1\]/);
+    expect(() => add([2, 6, 7, 7], 'float64')).toThrow(/conv2d: add .*float32.*float64/);
   });
 });

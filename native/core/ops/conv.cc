@@ -10,6 +10,7 @@
 #include <string>
 
 #include "core/op.h"
+#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -81,6 +82,7 @@ TapSum forward_sum(const ConvShape& s) {
   t.rows = s.channels_out();
   t.transposed = false;
   t.exact = s.exact;
+  t.ending = s.ending;
   for (int d = 0; d < 3; ++d) {
     t.x_size[d] = s.in[d];
     t.grid[d] = s.out[d];
@@ -194,6 +196,15 @@ void fill_rows(const TapSum& t, const T* bias, T* y) {
   }
 }
 
+// The ending as a pass of its own.
+template <class T>
+void end_all(const Ending& ending, int64_t count, T* y) {
+  if (!ending.is_any()) return;
+  parallel_for(count, kElementGrain, [&](int64_t begin, int64_t end) {
+    end_rows(ending, 1, end - begin, y, y + begin, 0);
+  });
+}
+
 // What conv and conv_backward_input share: weights are packed once, then the sums.
 template <class T, class Desc>
 void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, const T* x,
@@ -201,6 +212,7 @@ void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, co
   const WholeConvAlgorithm<T>* whole = whole_algorithm_for<T>(sums, d.algorithm, call);
   if (whole != nullptr) {
     whole->run(sums.s, sums.backward, x, w, bias, y);
+    if (!whole->ends) end_all(sums.s.ending, output_size(sums.s), y);
     return;
   }
   const int64_t count = sums.count();
@@ -225,7 +237,9 @@ void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, co
   };
   if (count == 1) {
     const TapSum t = sums.at(0);
-    run(algorithm_for<T>(t, d.algorithm, call), t, x, packed[0], y);
+    const TapSumAlgorithm<T>& algorithm = algorithm_for<T>(t, d.algorithm, call);
+    run(algorithm, t, x, packed[0], y);
+    if (!algorithm.ends || t.tap_count() == 0) end_all(t.ending, output_size(sums.s), y);
     return;
   }
   const ConvShape& s = sums.s;
@@ -354,6 +368,22 @@ void run_conv(const conv_desc& d, Call& call) {
     T* y = call.out<T>(conv_buf::y, output_size(s));
     if (s.n == 0) return;
     run_sums(d, Sums{s, false}, call, conv_buf::packed, x, w, bias, y);
+  });
+}
+
+void run_conv_then(const conv_then_desc& d, Call& call) {
+  using B = conv_then_buf;
+  dispatch_float(call, call.dtype(B::x), [&](auto tag) {
+    using T = decltype(tag);
+    ConvShape s = shape_of(d, call);
+    call.require(d.low <= d.high, "low must not be above high");
+    s.ending = {call.maybe_in<T>(B::add, output_size(s)), d.low, d.high};
+    const T* x = call.in<T>(B::x, input_size(s));
+    const T* w = call.in<T>(B::weight, weight_size(s));
+    const T* bias = call.maybe_in<T>(B::bias, s.c_out);
+    T* y = call.out<T>(B::y, output_size(s));
+    if (s.n == 0) return;
+    run_sums(d, Sums{s, false}, call, B::packed, x, w, bias, y);
   });
 }
 

@@ -90,6 +90,10 @@ void sum_strips(const ConvShape& s, bool backward, const T* x, const T* w, const
           sum_lines(t, y0, line + l, std::min(step, lines - l), strip + l * t.strip.pitch(),
                     weights, b, to, apart);
         }
+        if (!backward) {
+          const int64_t width = d.result[2];
+          end_rows(s.ending, 1, lines * width, y, to + (y0 * d.result[1] + line) * width, 0);
+        }
       }
     }
   };
@@ -104,8 +108,9 @@ void sum_strips(const ConvShape& s, bool backward, const T* x, const T* w, const
 }
 
 template <class T>
-void sum_planes(const ConvShape& s, const DepthwisePlane& p, bool spread, const T* x, const T* w,
+void sum_planes(const ConvShape& s, bool backward, const DepthwisePlane& p, const T* x, const T* w,
                 const T* bias, T* y) {
+  const bool spread = backward && p.stride == 2;
   const int64_t step = spread ? 2 : 1;  // rows of y that are made together
   const int64_t rows = (p.rows + step - 1) / step;
   const int64_t band = depthwise_plane_band(p, step);
@@ -128,6 +133,9 @@ void sum_planes(const ConvShape& s, const DepthwisePlane& p, bool spread, const 
         T* to = y + (plane * channels + i) * p.rows * p.columns;
         const auto make = spread ? kernels<T>().depthwise_spread : kernels<T>().depthwise_plane;
         make(p, first, last, from, zeros, w + channel * taps, b, to);
+        if (!backward) {
+          end_rows(s.ending, 1, (last - first) * p.columns, y, to + first * p.columns, 0);
+        }
       }
     }
   });
@@ -137,7 +145,7 @@ template <class T>
 void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T* bias, T* y) {
   DepthwisePlane plane;
   if (depthwise_plane_applies<T>(s, backward, &plane)) {
-    sum_planes(s, plane, backward && plane.stride == 2, x, w, bias, y);
+    sum_planes(s, backward, plane, x, w, bias, y);
   } else {
     sum_strips(s, backward, x, w, bias, y);
   }
@@ -147,7 +155,7 @@ void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T*
 
 template <class T>
 WholeConvAlgorithm<T> depthwise() {
-  return {"depthwise", depthwise_applies<T>, sum_all<T>};
+  return {"depthwise", depthwise_applies<T>, sum_all<T>, true};
 }
 
 template WholeConvAlgorithm<float> depthwise();
