@@ -30,7 +30,10 @@ const maxPoolFields = [...poolFields, 'dilation:3'] as const;
 const avgPoolFields = [...poolFields, 'countPadding', 'divisor'] as const;
 const adaptivePoolFields = ['planes', 'in:3', 'out:3'] as const;
 
-/** Descriptor and buffers of every op. `'name'` is one number, `'name:8'` up to eight numbers. */
+/**
+ * Descriptor and buffers of every op. `'name'` is one number, `'name:8'` up to eight numbers; `list` marks those that are
+ * done to a list of items, each with all the buffers.
+ */
 export const opTable = {
   copy: { fields: ['rank', 'shape:8', 'xStrides:8', 'yStrides:8'], buffers: ['x', 'y'] },
   fill: { fields: ['n', 'value'], buffers: ['y'] },
@@ -119,12 +122,13 @@ export const opTable = {
     buffers: ['logP', 'target', 'weight', 'totalWeight', 'dy', 'dx'],
   },
   sgdStep: {
-    fields: ['n', 'lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize', 'firstStep'],
+    list: true,
+    fields: ['lr', 'momentum', 'dampening', 'weightDecay', 'nesterov', 'maximize', 'firstStep'],
     buffers: ['param', 'grad', 'momentumBuffer'],
   },
   adamStep: {
+    list: true,
     fields: [
-      'n',
       'lr',
       'beta1',
       'beta2',
@@ -138,10 +142,15 @@ export const opTable = {
     buffers: ['param', 'grad', 'm', 'v', 'vMax'],
   },
   rmspropStep: {
-    fields: ['n', 'lr', 'alpha', 'eps', 'weightDecay', 'momentum', 'maximize'],
+    list: true,
+    fields: ['lr', 'alpha', 'eps', 'weightDecay', 'momentum', 'maximize'],
     buffers: ['param', 'grad', 'v', 'mean', 'momentumBuffer'],
   },
-  adagradStep: { fields: ['n', 'lr', 'eps', 'weightDecay', 'maximize'], buffers: ['param', 'grad', 'total'] },
+  adagradStep: {
+    list: true,
+    fields: ['lr', 'eps', 'weightDecay', 'maximize'],
+    buffers: ['param', 'grad', 'total'],
+  },
   conv: { fields: convSumFields, buffers: ['x', 'weight', 'bias', 'y', 'packed'] },
   convThen: {
     fields: [...convSumFields, 'low', 'high'],
@@ -176,6 +185,11 @@ export const opTable = {
 
 export type OpName = keyof typeof opTable;
 
+/** Ops that are done to many items at once, see {@link runList}. */
+export type ListOpName = {
+  [N in OpName]: (typeof opTable)[N] extends { readonly list: true } ? N : never;
+}[OpName];
+
 type FieldNames<N extends OpName> = (typeof opTable)[N]['fields'][number];
 type BufferNames<N extends OpName> = (typeof opTable)[N]['buffers'][number];
 
@@ -192,13 +206,21 @@ export interface NativeBuffer {
   readonly offset: number;
 }
 
+/** A tensor as {@link runList} takes it: contiguous, of float32 or float64. */
+export interface NativeList {
+  readonly storage: { readonly dtype: string; readonly buffer: ArrayBufferLike; readonly start: number };
+  readonly offset: number;
+  readonly numel: number;
+}
+
 /** The buffers of op `N`, by name; optional ones may be null. */
 export type OpBuffers<N extends OpName> = { readonly [B in BufferNames<N>]: NativeBuffer | null };
 
 interface Addon {
-  opTable(): { name: string; fields: string; buffers: string }[];
+  opTable(): { name: string; fields: string; buffers: string; list: boolean }[];
   bind(slots: Float64Array): void;
   run(opCode: number, ...buffers: (TypedArray | null)[]): void;
+  runList(opCode: number, ...buffers: (ArrayBufferLike | null)[]): void;
   alignment(buffer: ArrayBuffer): number;
   functionNames(): { unary: string[]; binary: string[]; compare: string[]; activation: string[] };
   cpuInfo(): CpuInfo;
@@ -257,7 +279,13 @@ interface Entry {
   readonly buffers: readonly string[];
 }
 
-const shared = (addon.shared ??= { slots: new Float64Array(new SharedArrayBuffer(96 * 8)), isaChanges: 0 });
+/** Enough for the descriptor of any op, and for a list op on 500 parameters with three or four buffers each. */
+const slotCapacity = 3072;
+
+const shared = (addon.shared ??= {
+  slots: new Float64Array(new SharedArrayBuffer(slotCapacity * 8)),
+  isaChanges: 0,
+});
 const { slots } = shared;
 
 function snakeCase(name: string): string {
@@ -285,7 +313,8 @@ function readTable(): Record<OpName, Entry> {
       .map((f) => f.replace(/:[ir]$/, ':1').replace(/:i/, ':'))
       .join(' ');
     const theirBuffers = row?.buffers.replace(/;$/, '').replaceAll(';', ' ');
-    if (row === undefined || ours !== theirs || buffers.map(snakeCase).join(' ') !== theirBuffers) {
+    const alike = ours === theirs && buffers.map(snakeCase).join(' ') === theirBuffers;
+    if (row === undefined || !alike || row.list !== 'list' in opTable[name]) {
       throw new LaminaeError('ERR_NATIVE', {
         op: 'laminae',
         argument: `op ${name}`,
@@ -344,19 +373,9 @@ export const binaryFns = codes<BinaryFn>(functionNames.binary);
 export const compareFns = codes<CompareFn>(functionNames.compare);
 export const activationFns = codes<ActivationFn>(functionNames.activation);
 
-/**
- * Runs one native op. Callers have checked shapes and types; the native side re-checks whatever would corrupt memory.
- * Every run of every op passes here: this is where a tracer or a compiled plan takes over.
- *
- * Extend fields as `{ more, ...fields }`: V8 makes a new hidden class at every `{ ...fields, more }`, which costs
- * microseconds and leaves garbage that only a full collection removes.
- */
-export function run<N extends OpName>(name: N, fields: OpFields<N>, buffers: OpBuffers<N>): void {
-  const entry = entries[name];
+/** Writes the descriptor to the slots from `at` on; returns where it ends. */
+function putFields(entry: Entry, fields: object, at: number): number {
   const values = fields as Readonly<Record<string, number | readonly number[]>>;
-  const named = buffers as Readonly<Record<string, NativeBuffer | null>>;
-  const n = entry.buffers.length;
-  let at = n;
   for (let i = 0; i < entry.fields.length; i++) {
     const field = entry.fields[i];
     const value = values[field.name];
@@ -368,6 +387,25 @@ export function run<N extends OpName>(name: N, fields: OpFields<N>, buffers: OpB
     }
     at += field.count;
   }
+  return at;
+}
+
+/**
+ * Runs one native op. Callers have checked shapes and types; the native side re-checks whatever would corrupt memory.
+ * Every run of every op passes here or through {@link runList}: this is where a tracer or a compiled plan takes over.
+ *
+ * Extend fields as `{ more, ...fields }`: V8 makes a new hidden class at every `{ ...fields, more }`, which costs
+ * microseconds and leaves garbage that only a full collection removes.
+ */
+export function run<N extends Exclude<OpName, ListOpName>>(
+  name: N,
+  fields: OpFields<N>,
+  buffers: OpBuffers<N>,
+): void {
+  const entry = entries[name];
+  const named = buffers as Readonly<Record<string, NativeBuffer | null>>;
+  const n = entry.buffers.length;
+  putFields(entry, fields, n);
   const list = entry.buffers;
   const b0 = named[list[0]];
   const b1 = n > 1 ? named[list[1]] : null;
@@ -403,6 +441,49 @@ export function run<N extends OpName>(name: N, fields: OpFields<N>, buffers: OpB
     rest.push(b === null ? null : b.storage.data);
   }
   addon.run(entry.code, ...rest);
+}
+
+/**
+ * Runs one list op on `items`: the buffers of the first item in the order of the table, then those of the second, and so
+ * on. All buffers of an item have its first one's number of elements and type.
+ */
+export function runList<N extends ListOpName>(
+  name: N,
+  fields: OpFields<N>,
+  items: readonly (NativeList | null)[],
+): void {
+  const entry = entries[name];
+  const first = putFields(entry, fields, 0);
+  const count = entry.buffers.length;
+  let args: (ArrayBufferLike | null)[] = [];
+  let at = first;
+  for (let i = 0; i < items.length; i += count) {
+    if (at + count + 2 > slots.length) {
+      addon.runList(entry.code, ...args);
+      args = [];
+      at = first;
+    }
+    const leader = items[i];
+    if (leader === null) throw new Error(`${name}: the first buffer of an item is required`);
+    const { dtype } = leader.storage;
+    slots[at] = leader.numel;
+    slots[at + 1] = dtype === 'float32' ? 0 : 1;
+    for (let j = 0; j < count; j++) {
+      const t = items[i + j];
+      if (t === null) {
+        args.push(null);
+        continue;
+      }
+      const { storage } = t;
+      if (storage.dtype !== dtype || t.numel !== leader.numel) {
+        throw new Error(`${name}: ${entry.buffers[j]} must be like ${entry.buffers[0]}`);
+      }
+      args.push(storage.buffer);
+      slots[at + 2 + j] = storage.start + t.offset * (dtype === 'float32' ? 4 : 8);
+    }
+    at += count + 2;
+  }
+  addon.runList(entry.code, ...args);
 }
 
 /** Bytes from the start of `buffer` to the next 64-byte boundary of its memory. */

@@ -5,7 +5,7 @@
  *     s += g^2
  *     param -= lr / (1 + (t - 1) lrDecay) * g / (sqrt(s) + eps)
  */
-import { run } from '../native';
+import { runList } from '../native';
 import type { Tensor } from '../tensor/tensor';
 import { Optimizer, nonNegative } from './optimizer';
 import type { CommonOptions, ParamGroup, ParamState, ParamsInput } from './param-group';
@@ -54,22 +54,31 @@ export class Adagrad extends Optimizer<AdagradOptions> {
     super('Adagrad', params, options, defaults, check);
   }
 
-  protected override update(
+  protected override variant(_group: ParamGroup<AdagradOptions>, state: ParamState): number {
+    return state.step;
+  }
+
+  protected override gather(
+    items: (Tensor | null)[],
     param: Tensor,
     grad: Tensor,
     group: ParamGroup<AdagradOptions>,
     state: ParamState,
   ): void {
-    run(
-      'adagradStep',
-      {
-        n: param.numel,
-        lr: group.lr / (1 + (state.step - 1) * group.lrDecay),
-        eps: group.eps,
-        weightDecay: group.weightDecay,
-        maximize: group.maximize ? 1 : 0,
-      },
-      { param, grad, total: state.tensor('sum', param, group.initialAccumulatorValue) },
-    );
+    items.push(param, grad, state.tensor('sum', param, group.initialAccumulatorValue));
+  }
+
+  protected override update(
+    items: readonly (Tensor | null)[],
+    group: ParamGroup<AdagradOptions>,
+    step: number,
+  ): void {
+    const fields = {
+      lr: group.lr / (1 + (step - 1) * group.lrDecay),
+      eps: group.eps,
+      weightDecay: group.weightDecay,
+      maximize: group.maximize ? 1 : 0,
+    };
+    runList('adagradStep', fields, items);
   }
 }

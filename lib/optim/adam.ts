@@ -9,7 +9,7 @@
  * largest v so far.
  */
 import { ArgumentTypeError, describe } from '../errors';
-import { run } from '../native';
+import { runList } from '../native';
 import type { Tensor } from '../tensor/tensor';
 import { Optimizer, fraction, nonNegative } from './optimizer';
 import type { CommonOptions, ParamGroup, ParamState, ParamsInput } from './param-group';
@@ -52,36 +52,50 @@ function check(op: string, o: Readonly<AdamOptions>): void {
   nonNegative(op, 'weightDecay', o.weightDecay);
 }
 
-function adamStep(
-  decoupled: boolean,
-  param: Tensor,
-  grad: Tensor,
-  group: ParamGroup<AdamOptions>,
-  state: ParamState,
-): void {
-  const [beta1, beta2] = group.betas;
-  run(
-    'adamStep',
-    {
-      n: param.numel,
+/** What Adam and AdamW share. */
+abstract class AdamBase extends Optimizer<AdamOptions> {
+  /** Whether weights decay by themselves instead of through the gradient. */
+  protected abstract readonly decoupled: boolean;
+
+  protected override variant(_group: ParamGroup<AdamOptions>, state: ParamState): number {
+    return state.step;
+  }
+
+  protected override gather(
+    items: (Tensor | null)[],
+    param: Tensor,
+    grad: Tensor,
+    group: ParamGroup<AdamOptions>,
+    state: ParamState,
+  ): void {
+    items.push(
+      param,
+      grad,
+      state.tensor('exp_avg', param),
+      state.tensor('exp_avg_sq', param),
+      group.amsgrad ? state.tensor('max_exp_avg_sq', param) : null,
+    );
+  }
+
+  protected override update(
+    items: readonly (Tensor | null)[],
+    group: ParamGroup<AdamOptions>,
+    step: number,
+  ): void {
+    const [beta1, beta2] = group.betas;
+    const fields = {
       lr: group.lr,
       beta1,
       beta2,
       eps: group.eps,
       weightDecay: group.weightDecay,
-      decoupled: decoupled ? 1 : 0,
-      biasCorrection1: 1 - beta1 ** state.step,
-      biasCorrection2: 1 - beta2 ** state.step,
+      decoupled: this.decoupled ? 1 : 0,
+      biasCorrection1: 1 - beta1 ** step,
+      biasCorrection2: 1 - beta2 ** step,
       maximize: group.maximize ? 1 : 0,
-    },
-    {
-      param,
-      grad,
-      m: state.tensor('exp_avg', param),
-      v: state.tensor('exp_avg_sq', param),
-      vMax: group.amsgrad ? state.tensor('max_exp_avg_sq', param) : null,
-    },
-  );
+    };
+    runList('adamStep', fields, items);
+  }
 }
 
 /**
@@ -93,18 +107,11 @@ function adamStep(
  * @example
  * const optimizer = new optim.Adam(model.parameters(), { lr: 1e-3 });
  */
-export class Adam extends Optimizer<AdamOptions> {
+export class Adam extends AdamBase {
+  protected override readonly decoupled = false;
+
   constructor(params: ParamsInput<AdamOptions>, options: Partial<AdamOptions> = {}) {
     super('Adam', params, options, defaults, (o) => check('Adam', o));
-  }
-
-  protected override update(
-    param: Tensor,
-    grad: Tensor,
-    group: ParamGroup<AdamOptions>,
-    state: ParamState,
-  ): void {
-    adamStep(false, param, grad, group, state);
   }
 }
 
@@ -117,17 +124,10 @@ export class Adam extends Optimizer<AdamOptions> {
  * @example
  * const optimizer = new optim.AdamW(model.parameters(), { lr: 1e-3, weightDecay: 0.05 });
  */
-export class AdamW extends Optimizer<AdamOptions> {
+export class AdamW extends AdamBase {
+  protected override readonly decoupled = true;
+
   constructor(params: ParamsInput<AdamOptions>, options: Partial<AdamOptions> = {}) {
     super('AdamW', params, options, { ...defaults, weightDecay: 0.01 }, (o) => check('AdamW', o));
-  }
-
-  protected override update(
-    param: Tensor,
-    grad: Tensor,
-    group: ParamGroup<AdamOptions>,
-    state: ParamState,
-  ): void {
-    adamStep(true, param, grad, group, state);
   }
 }

@@ -2,7 +2,8 @@
 import { noGrad } from '../autograd/grad-mode';
 import { ArgumentTypeError, LaminaeError, describe } from '../errors';
 import { reduceMiddle, type ReduceFn } from '../functional/broadcast';
-import { abs, maximum, minimum, mul, pow } from '../functional/elementwise';
+import { abs, maximum, minimum, pow } from '../functional/elementwise';
+import { mul_ } from '../functional/in-place';
 import { real } from '../shape';
 import { contiguousElements, copyElements } from '../tensor/copy';
 import { tensor } from '../tensor/create';
@@ -90,7 +91,7 @@ export function clipGradNorm_(
       });
     }
     const factor = Math.min(1, maxNorm / (all + 1e-6));
-    if (!(factor >= 1)) for (const g of grads) replace(g, mul(g.detach(), factor));
+    if (!(factor >= 1)) for (const g of grads) mul_(g.detach(), factor);
     return tensor(all, { dtype });
   });
 }

@@ -6,7 +6,7 @@
  *     s = g / (sqrt(v - m^2) + eps);   b = momentum b + s with momentum
  *     param -= lr * (b or s)
  */
-import { run } from '../native';
+import { runList } from '../native';
 import type { Tensor } from '../tensor/tensor';
 import { Optimizer, nonNegative } from './optimizer';
 import type { CommonOptions, ParamGroup, ParamState, ParamsInput } from './param-group';
@@ -58,30 +58,35 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
     super('RMSprop', params, options, defaults, check);
   }
 
-  protected override update(
+  protected override variant(): number {
+    return 0;
+  }
+
+  protected override gather(
+    items: (Tensor | null)[],
     param: Tensor,
     grad: Tensor,
     group: ParamGroup<RMSpropOptions>,
     state: ParamState,
   ): void {
-    run(
-      'rmspropStep',
-      {
-        n: param.numel,
-        lr: group.lr,
-        alpha: group.alpha,
-        eps: group.eps,
-        weightDecay: group.weightDecay,
-        momentum: group.momentum,
-        maximize: group.maximize ? 1 : 0,
-      },
-      {
-        param,
-        grad,
-        v: state.tensor('square_avg', param),
-        mean: group.centered ? state.tensor('grad_avg', param) : null,
-        momentumBuffer: group.momentum > 0 ? state.tensor('momentum_buffer', param) : null,
-      },
+    items.push(
+      param,
+      grad,
+      state.tensor('square_avg', param),
+      group.centered ? state.tensor('grad_avg', param) : null,
+      group.momentum > 0 ? state.tensor('momentum_buffer', param) : null,
     );
+  }
+
+  protected override update(items: readonly (Tensor | null)[], group: ParamGroup<RMSpropOptions>): void {
+    const fields = {
+      lr: group.lr,
+      alpha: group.alpha,
+      eps: group.eps,
+      weightDecay: group.weightDecay,
+      momentum: group.momentum,
+      maximize: group.maximize ? 1 : 0,
+    };
+    runList('rmspropStep', fields, items);
   }
 }

@@ -6,7 +6,7 @@
  *     param -= lr * (nesterov ? g + momentum * b : b)   (lr * g without momentum)
  */
 import { ArgumentRangeError } from '../errors';
-import { run } from '../native';
+import { runList } from '../native';
 import { real } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Optimizer, nonNegative } from './optimizer';
@@ -67,31 +67,35 @@ export class SGD extends Optimizer<SGDOptions> {
     return false;
   }
 
-  protected override update(
+  /** 1 in the first step with momentum, else 0. */
+  protected override variant(group: ParamGroup<SGDOptions>, state: ParamState): number {
+    return group.momentum !== 0 && state.tensors.momentum_buffer === undefined ? 1 : 0;
+  }
+
+  protected override gather(
+    items: (Tensor | null)[],
     param: Tensor,
     grad: Tensor,
     group: ParamGroup<SGDOptions>,
     state: ParamState,
   ): void {
-    let momentumBuffer: Tensor | null = null;
-    let firstStep = 0;
-    if (group.momentum !== 0) {
-      firstStep = state.tensors.momentum_buffer === undefined ? 1 : 0;
-      momentumBuffer = state.tensor('momentum_buffer', param);
-    }
-    run(
-      'sgdStep',
-      {
-        n: param.numel,
-        lr: group.lr,
-        momentum: group.momentum,
-        dampening: group.dampening,
-        weightDecay: group.weightDecay,
-        nesterov: group.nesterov ? 1 : 0,
-        maximize: group.maximize ? 1 : 0,
-        firstStep,
-      },
-      { param, grad, momentumBuffer },
-    );
+    items.push(param, grad, group.momentum !== 0 ? state.tensor('momentum_buffer', param) : null);
+  }
+
+  protected override update(
+    items: readonly (Tensor | null)[],
+    group: ParamGroup<SGDOptions>,
+    firstStep: number,
+  ): void {
+    const fields = {
+      lr: group.lr,
+      momentum: group.momentum,
+      dampening: group.dampening,
+      weightDecay: group.weightDecay,
+      nesterov: group.nesterov ? 1 : 0,
+      maximize: group.maximize ? 1 : 0,
+      firstStep,
+    };
+    runList('sgdStep', fields, items);
   }
 }

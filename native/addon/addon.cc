@@ -12,11 +12,14 @@ namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   using namespace laminae;
   open_environment(env);
-  napi_value run = nullptr;
-  const napi_status status =
-      napi_create_function(env, "run", NAPI_AUTO_LENGTH, run_op_from_js, nullptr, &run);
-  if (status != napi_ok) throw Napi::Error::New(env);
-  exports.Set("run", Napi::Value(env, run));
+  const auto add = [&](const char* name, napi_callback callback) {
+    napi_value function = nullptr;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok)
+      throw Napi::Error::New(env);
+    exports.Set(name, Napi::Value(env, function));
+  };
+  add("run", run_op_from_js);
+  add("runList", run_list_op_from_js);
   exports.Set("bind", Napi::Function::New(env, guarded<bind_slots>));
   exports.Set("opTable", Napi::Function::New(env, guarded<op_table>));
   exports.Set("functionNames", Napi::Function::New(env, guarded<function_names>));

@@ -39,6 +39,7 @@ Napi::Value op_table(const Napi::CallbackInfo& info) {
     row.Set("name", table[i].name);
     row.Set("fields", table[i].fields);
     row.Set("buffers", table[i].buffers);
+    row.Set("list", table[i].run_list != nullptr);
     list.Set(static_cast<uint32_t>(i), row);
   }
   return list;

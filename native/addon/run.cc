@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "addon/environment.h"
 #include "addon/errors.h"
@@ -93,6 +94,38 @@ const OpInfo* find_op(napi_env env, napi_value value, int* op_code) {
   return &table[*op_code];
 }
 
+// An integer in 0..2^53 as it came through a slot; -1 for anything else.
+int64_t to_size(double value) {
+  const bool ok = value >= 0 && value <= 9007199254740992.0 && value == std::trunc(value);
+  return ok ? static_cast<int64_t>(value) : -1;
+}
+
+// The memory of n elements from byte `start` of an ArrayBuffer on; nullptr for null and undefined.
+// Throws in JavaScript and returns false if it does not hold them.
+bool read_elements(napi_env env, const OpInfo& op, size_t index, napi_value value, double start,
+                   int64_t n, size_t element, void** elements) {
+  void* pointer = nullptr;
+  size_t length = 0;
+  *elements = nullptr;
+  if (napi_get_arraybuffer_info(env, value, &pointer, &length) != napi_ok) {
+    if (is_nullish(env, value)) return true;
+    throw_type_error(env, "ERR_INVALID_TYPE", name_of(op, index) + " must be an ArrayBuffer");
+    return false;
+  }
+  const int64_t first = to_size(start);
+  const bool inside = first >= 0 && static_cast<size_t>(first) <= length &&
+                      static_cast<size_t>(first) % element == 0;
+  if (!inside || static_cast<size_t>(n) > (length - static_cast<size_t>(first)) / element) {
+    throw_range_error(env, "ERR_NATIVE",
+                      name_of(op, index) + " must hold " + std::to_string(n) +
+                          " elements from byte " + std::to_string(start) + " on, has " +
+                          std::to_string(length) + " bytes");
+    return false;
+  }
+  *elements = static_cast<char*>(pointer) + first;
+  return true;
+}
+
 }  // namespace
 
 void bind_slots(const Napi::CallbackInfo& info) {
@@ -139,6 +172,57 @@ napi_value run_op_from_js(napi_env env, napi_callback_info info) {
     run_op(op_code, environment.slots + n_buffers, buffers);
   } catch (...) {
     throw_current_exception(env, op->name);
+  }
+  return nullptr;
+}
+
+napi_value run_list_op_from_js(napi_env env, napi_callback_info info) {
+  size_t arg_count = 0;
+  void* instance = nullptr;
+  if (napi_get_cb_info(env, info, &arg_count, nullptr, nullptr, nullptr) != napi_ok) return nullptr;
+  if (napi_get_instance_data(env, &instance) != napi_ok || instance == nullptr) return nullptr;
+  const Environment& environment = *static_cast<Environment*>(instance);
+  const OpInfo* op = nullptr;
+  try {
+    std::vector<napi_value> args(arg_count);
+    if (napi_get_cb_info(env, info, &arg_count, args.data(), nullptr, nullptr) != napi_ok)
+      return nullptr;
+    int op_code = 0;
+    if (arg_count > 0) op = find_op(env, args[0], &op_code);
+    const size_t n_buffers = op == nullptr ? 1 : static_cast<size_t>(op->buffer_count);
+    if (op == nullptr || (arg_count - 1) % n_buffers != 0) {
+      throw_range_error(env, "ERR_NATIVE", "runList: unknown op code or number of buffers");
+      return nullptr;
+    }
+    const size_t count = (arg_count - 1) / n_buffers;
+    const size_t fields = static_cast<size_t>(op->slot_count);
+    if (environment.slot_capacity < fields + count * (n_buffers + 2)) {
+      throw_range_error(env, "ERR_NATIVE",
+                        "runList: bind() was not called with a large enough array");
+      return nullptr;
+    }
+    std::vector<void*> data(count * n_buffers);
+    std::vector<List::Item> items(count);
+    for (size_t i = 0; i < count; ++i) {
+      const double* slots = environment.slots + fields + i * (n_buffers + 2);
+      const int64_t n = to_size(slots[0]);
+      const int64_t type = to_size(slots[1]);
+      if (n < 0 || type < 0 || type > 1) {
+        throw_range_error(env, "ERR_NATIVE",
+                          std::string(op->name) + ": no size or type of item " + std::to_string(i));
+        return nullptr;
+      }
+      const DType dtype = type == 0 ? DType::kFloat32 : DType::kFloat64;
+      items[i] = {n, dtype, &data[i * n_buffers]};
+      for (size_t b = 0; b < n_buffers; ++b) {
+        if (!read_elements(env, *op, b, args[1 + i * n_buffers + b], slots[2 + b], n,
+                           dtype_size(dtype), &data[i * n_buffers + b]))
+          return nullptr;
+      }
+    }
+    run_list_op(op_code, environment.slots, List(items.data(), static_cast<int64_t>(count)));
+  } catch (...) {
+    throw_current_exception(env, op == nullptr ? "runList" : op->name);
   }
   return nullptr;
 }

@@ -10,14 +10,14 @@ namespace {
 
 constexpr int64_t kMaxExact = int64_t{1} << 53;
 
-template <class Desc, void (*Run)(const Desc&, Call&)>
-void run_erased(const void* desc, Call& call) {
+template <class Desc, class Target, void (*Run)(const Desc&, Target&)>
+void run_erased(const void* desc, Target& target) {
   static_assert(sizeof(Desc) % 8 == 0, "descriptor fields are 8 bytes each");
   static_assert(sizeof(Desc) / 8 <= kMaxSlots, "raise kMaxSlots");
   Desc d;
   std::memcpy(&d, desc,
               sizeof(Desc));  // the slots are raw 64-bit words: int64 or double as the field says
-  Run(d, call);
+  Run(d, target);
 }
 
 // Words of the field list: "n:i;shape:i8;eps:r;" -> kinds "iiiiiiiiir"
@@ -44,6 +44,7 @@ struct Row {
   const char* buffers;
   int slots;
   void (*run)(const void*, Call&);
+  void (*run_list)(const void*, const List&);
 };
 
 #define I(field) #field ":i;"
@@ -52,12 +53,21 @@ struct Row {
 #define B(buffer) #buffer ";"
 #define FIELDS(...) __VA_ARGS__
 #define BUFFERS(...) __VA_ARGS__
-#define OP(name, fields, buffers)                                     \
-  {#name, fields, buffers, static_cast<int>(sizeof(name##_desc) / 8), \
-   &run_erased<name##_desc, run_##name>},
+#define OP(name, fields, buffers)              \
+  {#name,                                      \
+   fields,                                     \
+   buffers,                                    \
+   static_cast<int>(sizeof(name##_desc) / 8),  \
+   &run_erased<name##_desc, Call, run_##name>, \
+   nullptr},
+#define LIST_OP(name, fields, buffers)                 \
+  {#name,   fields,                                    \
+   buffers, static_cast<int>(sizeof(name##_desc) / 8), \
+   nullptr, &run_erased<name##_desc, const List, run_##name>},
 const Row kRows[] = {
 #include "core/ops.def"
 };
+#undef LIST_OP
 #undef OP
 #undef BUFFERS
 #undef FIELDS
@@ -76,7 +86,7 @@ struct Table {
       const Row& row = kRows[i];
       kinds[i] = expand_kinds(row.fields);
       info[i] = {row.name,         row.fields, row.buffers, row.slots, count_words(row.buffers),
-                 kinds[i].c_str(), row.run};
+                 kinds[i].c_str(), row.run,    row.run_list};
       if (static_cast<int>(kinds[i].size()) != row.slots || info[i].buffer_count > kMaxBuffers) {
         throw OpError(std::string("ops.def: ") + row.name + " is inconsistent");
       }
@@ -177,12 +187,16 @@ const OpInfo* ops(int* count) {
   return table().info;
 }
 
-void run_op(int op_code, const double* slots, const Buffer* buffers) {
+namespace {
+
+const OpInfo& info_of(int op_code) {
   if (op_code < 0 || op_code >= kOpCount)
     throw OpError("unknown op code " + std::to_string(op_code));
-  const OpInfo& info = table().info[op_code];
-  Call call(info, buffers);
-  int64_t desc[kMaxSlots];  // the descriptor struct, slot by slot
+  return table().info[op_code];
+}
+
+// desc: the descriptor struct, slot by slot
+void read_slots(const OpInfo& info, const double* slots, int64_t* desc) {
   for (int i = 0; i < info.slot_count; ++i) {
     const double v = slots[i];
     if (info.slot_kinds[i] == 'r') {
@@ -190,12 +204,30 @@ void run_op(int op_code, const double* slots, const Buffer* buffers) {
       continue;
     }
     if (!(std::fabs(v) <= static_cast<double>(kMaxExact)) || v != std::trunc(v)) {
-      call.fail("descriptor slot " + std::to_string(i) + " must be an integer, got " +
-                std::to_string(v));
+      throw OpError("descriptor slot " + std::to_string(i) + " must be an integer, got " +
+                    std::to_string(v));
     }
     desc[i] = static_cast<int64_t>(v);
   }
+}
+
+}  // namespace
+
+void run_op(int op_code, const double* slots, const Buffer* buffers) {
+  const OpInfo& info = info_of(op_code);
+  if (info.run == nullptr) throw OpError("is a list op");
+  Call call(info, buffers);
+  int64_t desc[kMaxSlots];
+  read_slots(info, slots, desc);
   info.run(desc, call);
+}
+
+void run_list_op(int op_code, const double* slots, const List& list) {
+  const OpInfo& info = info_of(op_code);
+  if (info.run_list == nullptr) throw OpError("is no list op");
+  int64_t desc[kMaxSlots];
+  read_slots(info, slots, desc);
+  info.run_list(desc, list);
 }
 
 }  // namespace laminae

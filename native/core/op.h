@@ -4,6 +4,8 @@
 //   struct <op>_desc  { the fields }          e.g. gemm_desc{m, n, k, ...}
 //   struct <op>_buf   { enum: the buffers }   e.g. gemm_buf::a
 //   void run_<op>(const <op>_desc&, Call&)    written in ops/*.cc
+// A LIST_OP does the same to any number of items, each with all the buffers, in one call:
+//   void run_<op>(const <op>_desc&, const List&)
 // and in op.cc into the table the binding walks. A caller (the eager binding today, a compiled plan
 // later) fills a flat array of doubles, one per field slot, and an array of Buffers; run_op checks
 // and dispatches. The op reaches a buffer only through Call::in / Call::out, which ask for the
@@ -56,6 +58,30 @@ class OpError : public std::runtime_error {
 };
 
 struct OpInfo;
+
+// The items of a list op. All buffers of an item hold n elements of one floating type; the binding
+// has checked that.
+class List {
+ public:
+  struct Item {
+    int64_t n;
+    DType dtype;
+    void* const* data;  // one for each buffer; nullptr if it is missing
+    template <class T>
+    T* at(int buffer, int64_t element) const {
+      T* p = static_cast<T*>(data[buffer]);
+      return p == nullptr ? nullptr : p + element;
+    }
+  };
+
+  List(const Item* items, int64_t count) : items_(items), count_(count) {}
+  int64_t count() const { return count_; }
+  const Item& operator[](int64_t i) const { return items_[i]; }
+
+ private:
+  const Item* items_;
+  int64_t count_;
+};
 
 class Call {
  public:
@@ -158,7 +184,16 @@ int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* stride
     enum : int { buffers kCount }; \
   };                               \
   void run_##name(const name##_desc& d, Call& call);
+#define LIST_OP(name, fields, buffers) \
+  struct name##_desc {                 \
+    fields                             \
+  };                                   \
+  struct name##_buf {                  \
+    enum : int { buffers kCount };     \
+  };                                   \
+  void run_##name(const name##_desc& d, const List& list);
 #include "core/ops.def"
+#undef LIST_OP
 #undef OP
 #undef BUFFERS
 #undef FIELDS
@@ -176,8 +211,9 @@ struct OpInfo {
   const char* buffers;  // "x weight bias y"
   int slot_count;       // doubles a caller passes
   int buffer_count;
-  const char* slot_kinds;  // one char per slot: 'i' integer, 'r' real
-  void (*run)(const void* desc, Call& call);
+  const char* slot_kinds;                                // one char per slot: 'i' integer, 'r' real
+  void (*run)(const void* desc, Call& call);             // null for a list op
+  void (*run_list)(const void* desc, const List& list);  // null for the others
 };
 
 constexpr int kMaxSlots = 64;
@@ -188,5 +224,8 @@ const OpInfo* ops(int* count);
 // Converts the slots into the op's descriptor and runs it. Throws OpError on a slot that is not an
 // integer where one is needed, on an unknown op code, and on everything the op itself refuses.
 void run_op(int op_code, const double* slots, const Buffer* buffers);
+
+// The same for a list op.
+void run_list_op(int op_code, const double* slots, const List& list);
 
 }  // namespace laminae

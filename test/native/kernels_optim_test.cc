@@ -1,7 +1,13 @@
-// sgd and adam against the formulas of PyTorch in double, over several steps and all options.
+// sgd and adam against the formulas of PyTorch in double, over several steps and all options; and
+// the list ops, which have to give every parameter the bits it gets alone.
 #include <algorithm>
+#include <cstring>
+#include <string>
 #include <type_traits>
+#include <vector>
 
+#include "core/op.h"
+#include "core/parallel.h"
 #include "kernel_support.h"
 
 using namespace laminae_test;
@@ -127,4 +133,123 @@ TEST_CASE("adam: plain and decoupled weight decay, maximize; guard pages") {
       }
     }
   });
+}
+
+namespace {
+
+using laminae::DType;
+using laminae::List;
+
+// Parameters of both types, each with its gradient and two states.
+struct Parameters {
+  std::vector<std::vector<double>> memory;  // room for n elements of either type
+  std::vector<std::vector<void*>> data;
+  std::vector<List::Item> items;
+
+  explicit Parameters(const std::vector<int64_t>& sizes) {
+    Random random(3);
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      const bool wide = i % 3 == 1;
+      const size_t first = memory.size();
+      for (int b = 0; b < 4; ++b) {
+        memory.emplace_back(static_cast<size_t>(sizes[i]) + 1);
+        void* p = memory.back().data();
+        for (int64_t k = 0; k < sizes[i]; ++k) {
+          const double v = random.uniform(0.1, 1);
+          if (wide) {
+            static_cast<double*>(p)[k] = v;
+          } else {
+            static_cast<float*>(p)[k] = static_cast<float>(v);
+          }
+        }
+      }
+      data.push_back({});
+      for (size_t b = 0; b < 4; ++b) data.back().push_back(memory[first + b].data());
+      data.back().push_back(nullptr);
+      items.push_back({sizes[i], wide ? DType::kFloat64 : DType::kFloat32, nullptr});
+    }
+    for (size_t i = 0; i < items.size(); ++i) items[i].data = data[i].data();
+  }
+
+  // The same bits, NaN or not.
+  bool same_as(const Parameters& o) const {
+    for (size_t i = 0; i < memory.size(); ++i) {
+      if (std::memcmp(memory[i].data(), o.memory[i].data(), memory[i].size() * sizeof(double)) != 0)
+        return false;
+    }
+    return true;
+  }
+};
+
+void run_list(const std::string& name, const List& list) {
+  int count;
+  const laminae::OpInfo* ops = laminae::ops(&count);
+  for (int i = 0; i < count; ++i) {
+    if (name != ops[i].name) continue;
+    std::vector<double> slots(static_cast<size_t>(ops[i].slot_count), 0.5);
+    for (size_t k = 0; k < slots.size(); ++k) {
+      if (ops[i].slot_kinds[k] == 'i') slots[k] = 0;
+    }
+    laminae::run_list_op(i, slots.data(), list);
+    return;
+  }
+  FAIL("no op ", name);
+}
+
+const char* const kSteps4[] = {"sgd_step", "adam_step", "rmsprop_step", "adagrad_step"};
+
+}  // namespace
+
+TEST_CASE("list ops: every parameter as alone, for any number of threads") {
+  const std::vector<int64_t> sizes = {1, 0, 63, 64, 65, 100'000, 0, 7, 200, 40'000, 5, 70'001, 3};
+  const std::string best = laminae::active_isa().name;
+  const int threads = laminae::set_num_threads(1);
+  for (const laminae::IsaInfo* isa : laminae::available_isas()) {
+    laminae::set_active_isa(isa->name);
+    for (const std::string name : kSteps4) {
+      INFO(isa->name, " ", name);
+      laminae::set_num_threads(1);
+      Parameters alone(sizes);
+      const Parameters before(sizes);
+      for (const List::Item& item : alone.items) run_list(name, List(&item, 1));
+      CHECK(!alone.same_as(before));
+      for (const int n : {1, 2, 3}) {
+        laminae::set_num_threads(n);
+        Parameters together(sizes);
+        run_list(name, List(together.items.data(), static_cast<int64_t>(together.items.size())));
+        CHECK(together.same_as(alone));
+      }
+    }
+  }
+  laminae::set_active_isa(best);
+  laminae::set_num_threads(threads);
+}
+
+TEST_CASE("list ops: what shares memory is updated one after the other") {
+  const std::vector<int64_t> sizes(6, 50'000);
+  const auto share = [](Parameters& p) {
+    p.data[2][0] = static_cast<float*>(p.data[0][0]) + 1000;  // parts of one parameter
+    p.data[3][1] = p.data[0][0];                              // a gradient that is a parameter
+  };
+  for (const std::string name : kSteps4) {
+    Parameters alone(sizes), together(sizes);
+    share(alone);
+    share(together);
+    alone.items[2].n = together.items[2].n = 40'000;
+    for (const List::Item& item : alone.items) run_list(name, List(&item, 1));
+    const int threads = laminae::set_num_threads(3);
+    run_list(name, List(together.items.data(), 6));
+    laminae::set_num_threads(threads);
+    CHECK(together.same_as(alone));
+  }
+}
+
+TEST_CASE("list ops: a missing buffer is refused before anything is written") {
+  Parameters p({5, 5});
+  const Parameters before({5, 5});
+  p.data[1][1] = nullptr;
+  for (const std::string name : kSteps4) {
+    CHECK_THROWS_AS(run_list(name, List(p.items.data(), 2)), laminae::OpError);
+  }
+  CHECK(p.same_as(before));
 }

@@ -1,6 +1,21 @@
 // What all optimizers share: groups, gradients to forget, saved state, refusals.
 import { describe, expect, test } from '@jest/globals';
-import { add, mul, noGrad, ones, optim, pooledBytes, scope, tensor, zeros } from '../../lib';
+import {
+  ArgumentTypeError,
+  add,
+  getNumThreads,
+  mul,
+  noGrad,
+  ones,
+  optim,
+  pooledBytes,
+  randn,
+  scope,
+  setNumThreads,
+  tensor,
+  zeros,
+} from '../../lib';
+import { runList } from '../../lib/native';
 import type { Tensor } from '../../lib';
 import { thrownBy } from '../support/thrown-by';
 import { StateDictError } from '../../lib/errors';
@@ -127,6 +142,81 @@ describe('a step', () => {
       expect(Math.abs(a - 0.5)).toBeLessThan(0.02);
       expect(Math.abs(b - 0.25)).toBeLessThan(0.02);
     }
+  });
+});
+
+describe('many parameters', () => {
+  const makers: [string, (p: Tensor[]) => optim.Optimizer][] = [
+    ['SGD', (p) => new optim.SGD(p, { lr: 0.1, weightDecay: 0.01 })],
+    [
+      'SGD with momentum',
+      (p) => new optim.SGD(p, { lr: 0.1, momentum: 0.9, dampening: 0.5, maximize: true }),
+    ],
+    ['Adam', (p) => new optim.Adam(p, { lr: 0.1, amsgrad: true })],
+    ['AdamW', (p) => new optim.AdamW(p, { lr: 0.1 })],
+    ['RMSprop', (p) => new optim.RMSprop(p, { lr: 0.1, momentum: 0.5, centered: true })],
+    ['RMSprop without momentum', (p) => new optim.RMSprop(p, { lr: 0.1 })],
+    ['Adagrad', (p) => new optim.Adagrad(p, { lr: 0.1, lrDecay: 0.1 })],
+  ];
+  const sizes = [1, 70_000, 3, 0, 64, 65, 33_000, 16, 17, 1000, 2];
+
+  test.each(makers)('%s: the bits that each gets alone, whoever lacks a gradient', (_name, make) => {
+    const starts = sizes.map((n, i) => randn([n], { dtype: i % 4 === 2 ? 'float64' : 'float32' }));
+    const grads = [0, 1, 2, 3].map(() => starts.map((p) => randn(p.shape, { dtype: p.dtype })));
+    const lacks = (step: number, i: number): boolean => step > 0 && (i + step) % 3 === 0;
+    const trained = (optimizersOf: (p: Tensor[]) => optim.Optimizer[]): number[][] => {
+      const params = starts.map((p) => p.clone().requiresGrad_());
+      const optimizers = optimizersOf(params);
+      grads.forEach((list, step) => {
+        params.forEach((p, i) => (p.grad = lacks(step, i) ? null : list[i]));
+        for (const o of optimizers) o.step();
+      });
+      return params.map(numbers);
+    };
+    const threads = getNumThreads();
+    try {
+      setNumThreads(1);
+      const expected = trained((params) => params.map((p) => make([p])));
+      for (const n of [1, 2, 3]) {
+        setNumThreads(n);
+        expect(trained((params) => [make(params)])).toEqual(expected);
+      }
+    } finally {
+      setNumThreads(threads);
+    }
+  });
+
+  test('more than one native call takes', () => {
+    const params = Array.from({ length: 1500 }, (_, i) => param([i], [1]));
+    new optim.SGD(params, { lr: 1 }).step();
+    expect(params.map((p) => p.item())).toEqual(Array.from({ length: 1500 }, (_, i) => i - 1));
+  });
+
+  test('that share memory are updated in their order', () => {
+    const base = ones([4]);
+    const [all, part] = [base.detach().requiresGrad_(), base.narrow(0, 1, 2).detach().requiresGrad_()];
+    all.grad = all.detach(); // its own gradient, too
+    part.grad = tensor([10, 20]);
+    new optim.SGD([all, part], { lr: 0.5 }).step();
+    expect(numbers(base)).toEqual([0.5, -4.5, -9.5, 0.5]);
+  });
+
+  test('one whose memory was transferred: nothing is updated', () => {
+    const [a, b] = [param([1], [1]), param([2], [1])];
+    const { buffer } = b.storage.data;
+    structuredClone(buffer, { transfer: [buffer as ArrayBuffer] });
+    const error = thrownBy(() => new optim.SGD([a, b], { lr: 1 }).step(), ArgumentTypeError);
+    expect(error.code).toBe('ERR_DETACHED');
+    expect(a.item()).toBe(1);
+  });
+
+  test('the native list refuses what does not fit', () => {
+    const fields = { lr: 1, eps: 0, weightDecay: 0, maximize: 0 };
+    const list = (items: (Tensor | null)[]) => () => runList('adagradStep', fields, items);
+    expect(list([ones([2]), ones([3]), ones([2])])).toThrow('grad must be like param');
+    expect(list([ones([2]), ones([2], { dtype: 'float64' }), ones([2])])).toThrow('grad must be like param');
+    expect(list([null, ones([2]), ones([2])])).toThrow('the first buffer of an item is required');
+    expect(list([ones([2]), null, ones([2])])).toThrow('adagrad_step: buffer 1 of item 0 is required');
   });
 });
 

@@ -1,5 +1,5 @@
 'use strict';
-// Calls the addon's run() with random op codes, descriptors and buffers: it may throw, nothing else.
+// Calls the addon's run() and runList() with random op codes, descriptors and buffers: they may throw, nothing else.
 //   node fuzz-run.cjs [calls] [seed]
 // Guard bytes lie around all memory that ops may write. Prints one line of JSON with what happened.
 const path = require('node:path');
@@ -118,6 +118,7 @@ const slots = new Float64Array(new SharedArrayBuffer(128 * 8));
 addon.bind(slots);
 const ops = addon.opTable().map((row) => ({
   name: row.name,
+  list: row.list,
   buffers: row.buffers.split(';').slice(0, -1),
   fields: row.fields
     .split(';')
@@ -157,6 +158,34 @@ function fitWindows(op) {
   }
 }
 
+// Memory of list ops: its own size is the limit, so there is no room for guards.
+const memory = [0, 4, 64, 68, 800, 8192].map((bytes) => new ArrayBuffer(bytes));
+
+/** Arguments of runList for up to six items, and whether all lie inside their memory. */
+function listCall(op, wildness) {
+  const n = op.buffers.length;
+  const args = [];
+  let fits = true;
+  let at = op.counts.reduce((a, b) => a + b, 0);
+  for (let i = 0; i < slots.length; i++) slots[i] = random() < wildness ? pick(wild) : pick(small);
+  for (let items = below(6); items > 0; items--) {
+    slots[at] = random() < wildness ? pick(wild) : pick([0, 1, 3, 16, 60]);
+    slots[at + 1] = random() < wildness ? pick(wild) : below(2);
+    const bytes = slots[at] * (slots[at + 1] === 1 ? 8 : 4);
+    for (let b = 0; b < n; b++) {
+      const start = random() < wildness ? pick(wild) : pick([0, 0, 0, 8, 16, 4, 3]);
+      const chance = random();
+      const buffer = chance < 0.9 ? pick(memory) : chance < 0.95 ? null : pick(strangers);
+      slots[at + 2 + b] = start;
+      args.push(buffer);
+      if (buffer instanceof ArrayBuffer && !(start >= 0 && start + bytes <= buffer.byteLength)) fits = false;
+    }
+    at += n + 2;
+  }
+  if (random() < 0.02) args.pop();
+  return { args, fits };
+}
+
 const outcome = {};
 const succeeded = {};
 const allowed = new Set(['ERR_NATIVE', 'ERR_INVALID_TYPE', 'ERR_DETACHED', 'ERR_ALLOC']);
@@ -174,11 +203,17 @@ for (let call = 0; call < calls; call++) {
   for (let i = 0; i < n; i++) slots[i] = random() < 0.1 ? pick([...small, ...wild]) : 0;
   const dtype = random() < 0.5 ? 0 : below(dtypes.length);
   const buffers = [];
+  const list = random() < (op.list ? 0.9 : 0.02) ? listCall(op, wildness) : null;
   const count = random() < 0.98 ? n : below(14);
   for (let i = 0; i < count; i++) buffers.push(random() < 0.1 ? null : anyBuffer(op.buffers[i], dtype));
   const code = random() < 0.99 ? index : pick(wildCodes);
   try {
-    addon.run(code, ...buffers);
+    if (list === null) {
+      addon.run(code, ...buffers);
+    } else {
+      addon.runList(code, ...list.args);
+      if (code === index && !list.fits) throw new Error(`${op.name} left its memory in call ${call}`);
+    }
     outcome.ok = (outcome.ok ?? 0) + 1;
     if (code === index) succeeded[op.name] = (succeeded[op.name] ?? 0) + 1;
   } catch (error) {
