@@ -134,24 +134,35 @@ struct TileMap {
     }
   }
 
-  // Pixels of line `position`, columns [left, left + cols), of `lanes` planes as vectors, zeros
-  // where that is outside.
+  // Pixels of lines [position, position + lines), columns [left, left + cols), of `lanes` planes as
+  // vectors, zeros where that is outside.
   template <class T>
-  void read_line(const T* x, int64_t lanes, int64_t position, int64_t cols, T* to) const {
+  void read_lines(const T* x, int64_t lanes, int64_t position, int64_t lines, int64_t cols,
+                  T* to) const {
     const int64_t vec = kernels<T>().vec_width;
+    const int64_t line = cols * vec;
     const int64_t low = std::min(cols, std::max<int64_t>(0, -left));
     const int64_t high = std::max(low, std::min(cols, width - left));
-    if (position < 0 || position >= height || low == high) {
-      std::fill(to, to + cols * vec, T{0});
+    const int64_t first = std::min(lines, std::max<int64_t>(0, -position));
+    const int64_t last = low == high ? first : std::max(first, std::min(lines, height - position));
+    std::fill(to, to + first * line, T{0});
+    std::fill(to + last * line, to + lines * line, T{0});
+    for (int64_t i = first; i < last; ++i) {
+      std::fill(to + i * line, to + i * line + low * vec, T{0});
+      std::fill(to + i * line + high * vec, to + (i + 1) * line, T{0});
+    }
+    if (first == last) return;
+    const T* from = x + (position + first) * width + left + low;
+    to += first * line + low * vec;
+    if (high - low == width) {
+      kernels<T>().lines_to_lanes(lanes, last - first, width, from, height * width, to, line);
       return;
     }
-    std::fill(to, to + low * vec, T{0});
-    std::fill(to + high * vec, to + cols * vec, T{0});
-    kernels<T>().images_to_lanes(lanes, high - low, x + position * width + left + low,
-                                 height * width, to + low * vec);
+    for (int64_t i = first; i < last; ++i, from += width, to += line)
+      kernels<T>().images_to_lanes(lanes, high - low, from, height * width, to);
   }
 
-  // Elements of a strip of `lines` lines, as each_strip gives it.
+  // Elements of the `lines` lines that a row of tiles reads.
   template <class T>
   int64_t strip_size(int64_t lines) const {
     return lines * (tile_cols * columns + lines - size) * kernels<T>().vec_width;
@@ -163,19 +174,23 @@ struct TileMap {
   template <class T, class F>
   void each_strip(int64_t lines, const T* x, int64_t image_step, int64_t lanes, int64_t first,
                   int64_t last, F&& fn) const {
+    constexpr int64_t kStripElements = 1 << 13;  // 32 KiB
     const int64_t overlap = lines - size;
     const int64_t cols = tile_cols * columns + overlap;
     const int64_t line = cols * kernels<T>().vec_width;
+    const int64_t most = std::max<int64_t>(1, (kStripElements / line - overlap) / size);
     Scratch scratch;
-    T* strip = scratch.get<T>(strip_size<T>(lines));
+    T* strip = scratch.get<T>((std::min(most, tile_rows) * size + overlap) * line);
     each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t position = (tile_row + i) * size + top;
+      for (int64_t i = 0; i < count; i += most) {
+        const int64_t rows = std::min(most, count - i);
         // The last lines of a row of tiles are the first of the next.
-        if (i > 0) std::copy(strip + size * line, strip + lines * line, strip);
-        for (int64_t r = i > 0 ? overlap : 0; r < lines; ++r)
-          read_line(x + image * image_step, lanes, position + r, cols, strip + r * line);
-        fn(strip, line, tile + i * tile_cols);
+        const int64_t known = i > 0 ? overlap : 0;
+        std::copy(strip + most * size * line, strip + (most * size + known) * line, strip);
+        read_lines(x + image * image_step, lanes, (tile_row + i) * size + top + known,
+                   rows * size + overlap - known, cols, strip + known * line);
+        for (int64_t r = 0; r < rows; ++r)
+          fn(strip + r * size * line, line, tile + (i + r) * tile_cols);
       }
     });
   }
