@@ -5,7 +5,8 @@
  * - A ReLU, sigmoid or tanh takes the memory of the convolution before it, as neither backward reads that: a step of
  *   LeNet at batch 256 takes 2.29 ms so instead of 2.38. Without gradients all activations do.
  * - Batch norm with a ReLU behind it is one step, see `forwardThen`. With the sums of residual blocks in the same step a
- *   training step of ResNet-18 (96 pixels, batch 32) takes 2 to 5 % less time.
+ *   training step of ResNet-18 (96 pixels, batch 32) spends 15.3 ms between its convolutions instead of 17.6, of 180 in
+ *   all, and on two threads 8.6 instead of 11.3, of 105.
  * - Without gradients, batch norm in evaluation is part of the convolution before it (fold.ts), which adds the residual
  *   and applies the ReLU as it writes its result, and the memory that a layer has read serves the next result. On two
  *   threads, for 8 images of 224 pixels: MobileNetV2 20 ms instead of 30 and 133 MB instead of 675, ResNet-50 124 ms
