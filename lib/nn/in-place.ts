@@ -16,42 +16,14 @@ import { needsGrad } from '../autograd/graph';
 import type { ConvEnding } from '../functional/conv';
 import { isExactConv } from '../functional/conv-exact';
 import type { Tensor } from '../tensor/tensor';
-import {
-  CELU,
-  ELU,
-  GELU,
-  Hardsigmoid,
-  Hardswish,
-  Hardtanh,
-  LeakyReLU,
-  LogSigmoid,
-  Mish,
-  ReLU,
-  ReLU6,
-  SELU,
-  SiLU,
-  Sigmoid,
-  Softplus,
-  Softsign,
-  Tanh,
-} from './activation';
+import * as activation from './activation';
 import { BatchNorm } from './batch-norm';
 import { ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, PlainConv } from './conv';
 import { Dropout } from './dropout';
 import { foldedInto } from './fold';
 import { Flatten, Linear } from './linear';
 import { forwardOf, type ForwardThen, type Module } from './module';
-import {
-  AdaptiveAvgPool1d,
-  AdaptiveAvgPool2d,
-  AdaptiveAvgPool3d,
-  AvgPool1d,
-  AvgPool2d,
-  AvgPool3d,
-  MaxPool1d,
-  MaxPool2d,
-  MaxPool3d,
-} from './pooling';
+import * as pooling from './pooling';
 
 const forwardsOf = (classes: readonly { readonly prototype: Module }[]): ReadonlySet<unknown> =>
   new Set(classes.map((layer) => forwardOf(layer.prototype)));
@@ -59,37 +31,37 @@ const forwardsOf = (classes: readonly { readonly prototype: Module }[]): Readonl
 const makers = forwardsOf([BatchNorm, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Linear, PlainConv]);
 
 const elementwise = forwardsOf([
-  CELU,
-  ELU,
-  GELU,
-  Hardsigmoid,
-  Hardswish,
-  Hardtanh,
-  LeakyReLU,
-  LogSigmoid,
-  Mish,
-  ReLU,
-  ReLU6,
-  SELU,
-  SiLU,
-  Sigmoid,
-  Softplus,
-  Softsign,
-  Tanh,
+  activation.CELU,
+  activation.ELU,
+  activation.GELU,
+  activation.Hardsigmoid,
+  activation.Hardswish,
+  activation.Hardtanh,
+  activation.LeakyReLU,
+  activation.LogSigmoid,
+  activation.Mish,
+  activation.ReLU,
+  activation.ReLU6,
+  activation.SELU,
+  activation.SiLU,
+  activation.Sigmoid,
+  activation.Softplus,
+  activation.Softsign,
+  activation.Tanh,
 ]);
 
 const others = forwardsOf([
-  AdaptiveAvgPool1d,
-  AdaptiveAvgPool2d,
-  AdaptiveAvgPool3d,
-  AvgPool1d,
-  AvgPool2d,
-  AvgPool3d,
+  pooling.AdaptiveAvgPool1d,
+  pooling.AdaptiveAvgPool2d,
+  pooling.AdaptiveAvgPool3d,
+  pooling.AvgPool1d,
+  pooling.AvgPool2d,
+  pooling.AvgPool3d,
   Dropout,
   Flatten,
-  MaxPool1d,
-  MaxPool2d,
-  MaxPool3d,
+  pooling.MaxPool1d,
+  pooling.MaxPool2d,
+  pooling.MaxPool3d,
 ]);
 
 /** True for a batch norm without hooks or a `forward` of its own. */
@@ -102,7 +74,7 @@ function isConv(layer: Module): layer is PlainConv {
 }
 
 export function isRelu(layer: Module): boolean {
-  return forwardOf(layer) === forwardOf(ReLU.prototype);
+  return forwardOf(layer) === forwardOf(activation.ReLU.prototype);
 }
 
 /** True if the result of `layer` is memory of its own, and backward of `layer` does not read it. */
@@ -124,9 +96,9 @@ export function keepsNothing(layer: Module): boolean {
 /** The range that `layer` limits values to, if it does nothing else. */
 function rangeOf(layer: Module): readonly [low: number, high: number] | null {
   const forward = forwardOf(layer);
-  return forward === forwardOf(ReLU.prototype)
+  return forward === forwardOf(activation.ReLU.prototype)
     ? [0, Infinity]
-    : forward === forwardOf(ReLU6.prototype)
+    : forward === forwardOf(activation.ReLU6.prototype)
       ? [0, 6]
       : null;
 }
