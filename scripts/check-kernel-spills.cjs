@@ -40,7 +40,7 @@ const accepted = {
     // The compiler loads all lanes of a step ahead of its FMAs and runs out of registers in the largest tiles.
     { kernel: /conv_lanes_fixed<float, 6, 4>/ },
     { kernel: /conv_lanes_weight_fixed<float, (5, 5|6, 4)>/ },
-    { kernel: /conv_weight_fixed<float, (2, 4|4, 2|8, 1), 3>/ },
+    { kernel: /conv_weight_(fixed<float, (2, 4|4, 2|8, 1)|rows_fixed<float, 8), 3>/ },
     { kernel: /winograd_product_fixed<float, [678]>/ },
     { kernel: /depthwise_(plane|spread|gradient)_fixed<float, [35], / },
   ],

@@ -109,3 +109,81 @@ void conv_weight_taps(int64_t rows, int64_t taps, int64_t channels, int64_t line
                                                acc_tap);
   }
 }
+
+// conv_weight_rows: conv_weight_taps for a single tap and rows of x that lie x_row apart, so that a
+// tile needs a pointer for three rows only and can have gemm_mr of them: 384->384 @4 batch 16 takes
+// 0.336 ms on a Zen 5 core so, 0.370 with conv_weight_taps, 96->96 @22 0.675 instead of 0.725.
+template <class T, int R, int NV>
+void conv_weight_rows_fixed(int64_t line_count, const int64_t* lines, int64_t line_length,
+                            const T* x, int64_t x_row, const T* dy, int64_t dy_ld, T* acc,
+                            int64_t acc_row) {
+  using V = Vec<T>;
+  constexpr int64_t kLine = 64 / sizeof(T);
+  constexpr int kGroups = (R + 2) / 3;
+  V sum[R][NV];
+  LAMINAE_UNROLL for (int i = 0; i < R; i++) {
+    LAMINAE_UNROLL for (int v = 0; v < NV; v++) sum[i][v] = V::zero();
+  }
+  for (int64_t l = 0; l < line_count; l++) {
+    const T* row[kGroups];
+    LAMINAE_UNROLL for (int g = 0; g < kGroups; g++) row[g] = x + lines[l] + 3 * g * x_row;
+    for (int64_t q = 0; q < line_length;) {
+      const int64_t end = line_length - q < kLine ? line_length : q + kLine;
+      LAMINAE_UNROLL for (int r = 0; r < R; r++) {
+        LAMINAE_PREFETCH(row[r / 3] + r % 3 * x_row + 4 * kLine);
+      }
+      for (; q < end; q++) {
+        V d[NV];
+        load_row(dy, d);
+        LAMINAE_UNROLL for (int r = 0; r < R; r++) {
+          const V a = V::set1(row[r / 3][r % 3 * x_row]);
+          LAMINAE_UNROLL for (int v = 0; v < NV; v++) sum[r][v] = fma(a, d[v], sum[r][v]);
+        }
+        LAMINAE_UNROLL for (int g = 0; g < kGroups; g++) row[g]++;
+        dy += dy_ld;
+      }
+    }
+  }
+  LAMINAE_UNROLL for (int r = 0; r < R; r++) {
+    LAMINAE_UNROLL for (int v = 0; v < NV; v++) {
+      T* to = acc + v * V::kWidth;
+      (V::load(to) + sum[r][v]).store(to);
+    }
+    acc += acc_row;
+    LAMINAE_OPAQUE(acc);
+  }
+}
+
+template <class T, int R, int NV>
+LAMINAE_INLINE void conv_weight_rows_dispatch(int64_t rows, int64_t line_count,
+                                              const int64_t* lines, int64_t line_length, const T* x,
+                                              int64_t x_row, const T* dy, int64_t dy_ld, T* acc,
+                                              int64_t acc_row) {
+  if (rows == R) {
+    conv_weight_rows_fixed<T, R, NV>(line_count, lines, line_length, x, x_row, dy, dy_ld, acc,
+                                     acc_row);
+  } else if constexpr (R > 1) {
+    conv_weight_rows_dispatch<T, R - 1, NV>(rows, line_count, lines, line_length, x, x_row, dy,
+                                            dy_ld, acc, acc_row);
+  }
+}
+
+// rows <= gemm_mr; channels and dy_ld as in conv_weight_taps.
+template <class T>
+void conv_weight_rows(int64_t rows, int64_t channels, int64_t line_count, const int64_t* lines,
+                      int64_t line_length, const T* x, int64_t x_row, const T* dy, int64_t dy_ld,
+                      T* acc, int64_t acc_row) {
+  constexpr int kW = Vec<T>::kWidth;
+  constexpr int kMr = GemmTile<T>::kMr;
+  constexpr int kNv = GemmTile<T>::kNr / kW;
+  if (channels <= kW) {
+    conv_weight_rows_dispatch<T, kMr, 1>(rows, line_count, lines, line_length, x, x_row, dy, dy_ld,
+                                         acc, acc_row);
+  } else if (kNv == 2 || channels <= 2 * kW) {
+    conv_weight_rows_dispatch<T, kMr, 2>(rows, line_count, lines, line_length, x, x_row, dy, dy_ld,
+                                         acc, acc_row);
+  } else {
+    conv_weight_rows_dispatch<T, kMr, kNv>(rows, line_count, lines, line_length, x, x_row, dy,
+                                           dy_ld, acc, acc_row);
+  }
+}

@@ -339,6 +339,9 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {2, 2, 32, 96, {2, 5, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         {2, 1, 256, 512, {1, 2, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         {2, 1, 512, 256, {1, 2, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        // one tap with padding, with a stride along columns, and with few channels out
+        {2, 1, 45, 70, {1, 6, 5}, {1, 1, 1}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},
+        {2, 1, 31, 5, {1, 7, 19}, {1, 1, 1}, {1, 2, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, stride 2
         {2, 1, 5, 7, {1, 9, 7}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
         // strided gradients: many images in several blocks, three and more phases, empty classes
