@@ -13,7 +13,7 @@ const buildDir = path.resolve(process.argv[2] ?? path.join(root, 'build'));
 
 /** The kernels that convolutions and matrix products spend their time in. */
 const hot =
-  /::(gemm_tile\w*_fixed|conv_lanes\w*|conv_weight\w*|conv_channels\w*|conv_pixels\w*|winograd_(product|correlate)\w*|depthwise_(plane|spread|gradient)_fixed)</;
+  /::(gemm_tile\w*_fixed|conv_lanes\w*|conv_weight\w*|conv_channels\w*|conv_pixels\w*|winograd_(product|correlate)\w*|depthwise_(plane|tiles|spread|gradient)_fixed)</;
 
 /**
  * Known ones, by ISA, with what they cost (one thread of a Zen 5 core). Those for arm64 were found in the machine code;
@@ -23,18 +23,14 @@ const accepted = {
   avx2: [
     // 6 of 16 vectors moves in the loop; the next smaller tile does not spill. Not timed.
     { kernel: /winograd_product_fixed<float, 6>/ },
-    // 9 weights or sums of a 3x3 kernel beside two rows: operands of FMA from the stack. One row at a time takes 1.4 us
-    // for 56x56 against 1.0, and at stride 2 0.8 against 0.53.
-    { kernel: /depthwise_(plane|spread|gradient)_fixed<float, 3, / },
+    // At the edges 9 weights of a 3x3 kernel beside the masks of loads; 10 sums of a gradient beside three rows of dy.
+    // Operands of FMA from the stack: 0.50 us for 56x56, 0.65 its weight gradient, where FMAs alone take 0.44.
+    { kernel: /depthwise_(plane|gradient)_fixed<float, 3, / },
   ],
   avx512: [
     // 25 weights or sums of a 5x5 kernel beside two rows: operands of FMA from the stack. One row at a time takes 1.9 us
     // for 56x56 against 1.4, its weight gradient 1.6 against 1.1.
-    { kernel: /depthwise_(plane|spread|gradient)_fixed<float, 5, / },
-    // 13 vectors of a tile of 4 x 4: 0.49 ms for 8 images of 144 channels of 56x56; without, in 4 x 2, 0.62.
-    { kernel: /depthwise_gradient_fixed<float, 3, 1>/ },
-    // 2 vectors of a tile of 2 x 2: 0.18 ms for them at stride 2; without, one by one, 0.22.
-    { kernel: /depthwise_spread_fixed<float, 3, 1>/ },
+    { kernel: /depthwise_(tiles|spread|gradient)_fixed<float, 5, / },
   ],
   neon: [
     // The compiler loads all lanes of a step ahead of its FMAs and runs out of registers in the largest tiles.

@@ -9,8 +9,8 @@
 //   Vec<T>::zero(), set1(s)        all lanes 0, all lanes s
 //   Vec<T>::load(p), v.store(p)    kWidth elements, any alignment
 //   Vec<T>::load_n(p, n)           n in [0, kWidth]; lanes >= n are 0; touches p[0, n) only
-//   Vec<T>::load_part(p, b, e)     lanes [b, e) of p, 0 <= b, e <= kWidth, the others 0; touches
-//                                  those elements only; none if b >= e
+//   Vec<T>::part(b, e)             a Part: lanes [b, e), 0 <= b, e <= kWidth; none if b >= e
+//   Vec<T>::load_part(p, part)     those lanes of p, the others 0; touches those elements only
 //   Vec<T>::kCheapParts            whether load_part costs little more than load
 //   Vec<T>::window<N>(a, b)        lanes [N, N + kWidth) of a and b side by side, N in [0, kWidth]
 //   v.store_n(p, n)                writes p[0, n) only
@@ -37,6 +37,12 @@
 //   reduce_max(a), reduce_min(a)   undefined when a lane is NaN
 //   deinterleave(a, b, even, odd)  even and odd elements of the 2 * kWidth elements a, b
 //   interleave(a, b, lo, hi)       its inverse: a0 b0 a1 b1 ...
+//   split(a, b, even, odd)         deinterleave, but lanes in the order that is cheapest
+//   to_split(a), from_split(a)     into that order, and out of it
+//   split_after(s, a)              in that order: element i - 1 of a in place of i, s for the first
+//   split_before(a, s)             in that order: element i + 1 of a, s for the last; s has the
+//   same
+//                                  element in all lanes
 //   transpose(Vec (&rows)[kWidth]) square transpose in registers
 //
 // float only (building blocks of exp and log in kernels/math.inl):

@@ -29,8 +29,14 @@ struct Vec<float> {
     return {_mm256_maskload_ps(p, tail_mask(n))};
   }
   static constexpr bool kCheapParts = false;
-  static LAMINAE_INLINE Vec load_part(const float* p, int64_t begin, int64_t end) {
-    return {_mm256_maskload_ps(p, _mm256_andnot_si256(tail_mask(begin), tail_mask(end)))};
+  struct Part {
+    __m256i lanes;
+  };
+  static LAMINAE_INLINE Part part(int64_t begin, int64_t end) {
+    return {_mm256_andnot_si256(tail_mask(begin), tail_mask(end))};
+  }
+  static LAMINAE_INLINE Vec load_part(const float* p, Part part) {
+    return {_mm256_maskload_ps(p, part.lanes)};
   }
   template <int N>
   static LAMINAE_INLINE Vec window(Vec a, Vec b) {
@@ -166,6 +172,23 @@ LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, V
   const __m256d o = _mm256_castps_pd(_mm256_shuffle_ps(a.v, b.v, 0xdd));
   even.v = _mm256_castpd_ps(_mm256_permute4x64_pd(e, 0xd8));
   odd.v = _mm256_castpd_ps(_mm256_permute4x64_pd(o, 0xd8));
+}
+// Even elements in the order 0 1 4 5 2 3 6 7, and odd ones.
+LAMINAE_INLINE void split(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
+  even.v = _mm256_shuffle_ps(a.v, b.v, 0x88);
+  odd.v = _mm256_shuffle_ps(a.v, b.v, 0xdd);
+}
+LAMINAE_INLINE Vec<float> to_split(Vec<float> a) {
+  return {_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(a.v), 0xd8))};
+}
+LAMINAE_INLINE Vec<float> from_split(Vec<float> a) { return to_split(a); }
+LAMINAE_INLINE Vec<float> split_after(Vec<float> s, Vec<float> a) {
+  const __m256i i = _mm256_setr_epi32(7, 0, 5, 2, 1, 4, 3, 6);
+  return {_mm256_blend_ps(_mm256_permutevar8x32_ps(a.v, i), s.v, 1)};
+}
+LAMINAE_INLINE Vec<float> split_before(Vec<float> a, Vec<float> s) {
+  const __m256i i = _mm256_setr_epi32(1, 4, 3, 6, 5, 2, 7, 0);
+  return {_mm256_blend_ps(_mm256_permutevar8x32_ps(a.v, i), s.v, 0x80)};
 }
 LAMINAE_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& lo, Vec<float>& hi) {
   const __m256 l = _mm256_unpacklo_ps(a.v, b.v);  // a0 b0 a1 b1 | a4 b4 a5 b5

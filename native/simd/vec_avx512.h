@@ -20,8 +20,14 @@ struct Vec<float> {
     return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p)};
   }
   static constexpr bool kCheapParts = true;
-  static LAMINAE_INLINE Vec load_part(const float* p, int64_t begin, int64_t end) {
-    return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(((1u << end) - 1u) & (~0u << begin)), p)};
+  struct Part {
+    __mmask16 lanes;
+  };
+  static LAMINAE_INLINE Part part(int64_t begin, int64_t end) {
+    return {static_cast<__mmask16>(((1u << end) - 1u) & (~0u << begin))};
+  }
+  static LAMINAE_INLINE Vec load_part(const float* p, Part part) {
+    return {_mm512_maskz_loadu_ps(part.lanes, p)};
   }
   template <int N>
   static LAMINAE_INLINE Vec window(Vec a, Vec b) {
@@ -137,6 +143,27 @@ LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, V
   const __m512i i = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   even.v = _mm512_permutex2var_ps(a.v, i, b.v);
   odd.v = _mm512_permutex2var_ps(a.v, _mm512_add_epi32(i, _mm512_set1_epi32(1)), b.v);
+}
+// Even elements in the order 0 1 8 9 2 3 10 11 4 5 12 13 6 7 14 15, and odd ones.
+LAMINAE_INLINE void split(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
+  even.v = _mm512_shuffle_ps(a.v, b.v, 0x88);
+  odd.v = _mm512_shuffle_ps(a.v, b.v, 0xdd);
+}
+LAMINAE_INLINE Vec<float> to_split(Vec<float> a) {
+  const __m512i i = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+  return {_mm512_castpd_ps(_mm512_permutexvar_pd(i, _mm512_castps_pd(a.v)))};
+}
+LAMINAE_INLINE Vec<float> from_split(Vec<float> a) {
+  const __m512i i = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+  return {_mm512_castpd_ps(_mm512_permutexvar_pd(i, _mm512_castps_pd(a.v)))};
+}
+LAMINAE_INLINE Vec<float> split_after(Vec<float> s, Vec<float> a) {
+  const __m512i i = _mm512_setr_epi32(15, 0, 13, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14);
+  return {_mm512_mask_permutexvar_ps(s.v, 0xfffe, i, a.v)};
+}
+LAMINAE_INLINE Vec<float> split_before(Vec<float> a, Vec<float> s) {
+  const __m512i i = _mm512_setr_epi32(1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 2, 15, 0);
+  return {_mm512_mask_permutexvar_ps(s.v, 0x7fff, i, a.v)};
 }
 LAMINAE_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& lo, Vec<float>& hi) {
   const __m512i i = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);

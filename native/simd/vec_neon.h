@@ -29,13 +29,17 @@ struct Vec<float> {
     return {vfmaq_laneq_f32(acc.v, b.v, a.v, Lane)};
   }
   static constexpr bool kCheapParts = false;
-  static LAMINAE_INLINE Vec load_part(const float* p, int64_t begin, int64_t end) {
-    if (begin <= 0 && end >= 4) return load(p);
+  struct Part {
+    int64_t begin, end;
+  };
+  static LAMINAE_INLINE Part part(int64_t begin, int64_t end) { return {begin, end}; }
+  static LAMINAE_INLINE Vec load_part(const float* p, Part part) {
+    if (part.begin <= 0 && part.end >= 4) return load(p);
     float32x4_t r = vdupq_n_f32(0.0f);
-    if (begin <= 0 && end > 0) r = vld1q_lane_f32(p, r, 0);
-    if (begin <= 1 && end > 1) r = vld1q_lane_f32(p + 1, r, 1);
-    if (begin <= 2 && end > 2) r = vld1q_lane_f32(p + 2, r, 2);
-    if (begin <= 3 && end > 3) r = vld1q_lane_f32(p + 3, r, 3);
+    if (part.begin <= 0 && part.end > 0) r = vld1q_lane_f32(p, r, 0);
+    if (part.begin <= 1 && part.end > 1) r = vld1q_lane_f32(p + 1, r, 1);
+    if (part.begin <= 2 && part.end > 2) r = vld1q_lane_f32(p + 2, r, 2);
+    if (part.begin <= 3 && part.end > 3) r = vld1q_lane_f32(p + 3, r, 3);
     return {r};
   }
   template <int N>
@@ -139,6 +143,17 @@ LAMINAE_INLINE float reduce_min(Vec<float> a) { return vminvq_f32(a.v); }
 LAMINAE_INLINE void deinterleave(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
   even.v = vuzp1q_f32(a.v, b.v);
   odd.v = vuzp2q_f32(a.v, b.v);
+}
+LAMINAE_INLINE void split(Vec<float> a, Vec<float> b, Vec<float>& even, Vec<float>& odd) {
+  deinterleave(a, b, even, odd);
+}
+LAMINAE_INLINE Vec<float> to_split(Vec<float> a) { return a; }
+LAMINAE_INLINE Vec<float> from_split(Vec<float> a) { return a; }
+LAMINAE_INLINE Vec<float> split_after(Vec<float> s, Vec<float> a) {
+  return Vec<float>::window<3>(s, a);
+}
+LAMINAE_INLINE Vec<float> split_before(Vec<float> a, Vec<float> s) {
+  return Vec<float>::window<1>(a, s);
 }
 LAMINAE_INLINE void interleave(Vec<float> a, Vec<float> b, Vec<float>& lo, Vec<float>& hi) {
   lo.v = vzip1q_f32(a.v, b.v);

@@ -163,12 +163,16 @@ struct Vec {
     return {broadcast_lane<Lane>(a.v) * b.v + acc.v};
   }
   static constexpr bool kCheapParts = false;
-  static LAMINAE_INLINE Vec load_part(const T* p, int64_t begin, int64_t end) {
-    if (begin <= 0 && end >= kWidth) return load(p);
+  struct Part {
+    int64_t begin, end;
+  };
+  static LAMINAE_INLINE Part part(int64_t begin, int64_t end) { return {begin, end}; }
+  static LAMINAE_INLINE Vec load_part(const T* p, Part part) {
+    if (part.begin <= 0 && part.end >= kWidth) return load(p);
     Vec r = zero();
-    if (end <= begin) return r;
+    if (part.end <= part.begin) return r;
     for (int i = 0; i < kWidth; i++) {
-      if (i >= begin && i < end) r.v[i] = p[i];
+      if (i >= part.begin && i < part.end) r.v[i] = p[i];
     }
     return r;
   }
@@ -383,6 +387,26 @@ LAMINAE_INLINE void deinterleave(Vec<T> a, Vec<T> b, Vec<T>& even, Vec<T>& odd) 
     even.v[h + i] = b.v[2 * i];
     odd.v[h + i] = b.v[2 * i + 1];
   }
+}
+template <class T>
+LAMINAE_INLINE void split(Vec<T> a, Vec<T> b, Vec<T>& even, Vec<T>& odd) {
+  deinterleave(a, b, even, odd);
+}
+template <class T>
+LAMINAE_INLINE Vec<T> to_split(Vec<T> a) {
+  return a;
+}
+template <class T>
+LAMINAE_INLINE Vec<T> from_split(Vec<T> a) {
+  return a;
+}
+template <class T>
+LAMINAE_INLINE Vec<T> split_after(Vec<T> s, Vec<T> a) {
+  return Vec<T>::template window<Vec<T>::kWidth - 1>(s, a);
+}
+template <class T>
+LAMINAE_INLINE Vec<T> split_before(Vec<T> a, Vec<T> s) {
+  return Vec<T>::template window<1>(a, s);
 }
 template <class T>
 LAMINAE_INLINE void interleave(Vec<T> a, Vec<T> b, Vec<T>& lo, Vec<T>& hi) {

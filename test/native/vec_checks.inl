@@ -135,6 +135,30 @@ void check_windows(const T* p, void (*report)(const char*, int)) {
 }
 
 template <class T>
+void check_split(const T* p, void (*report)(const char*, int)) {
+  using V = Vec<T>;
+  constexpr int W = V::kWidth;
+  T even[W], odd[W], next[W], last[W];
+  for (int i = 0; i < W; i++) {
+    even[i] = p[2 * i];
+    odd[i] = p[2 * i + 1];
+    next[i] = i + 1 < W ? p[2 * i + 2] : T(77);
+    last[i] = i > 0 ? p[2 * i - 1] : T(77);
+  }
+  V a = V::zero(), b = V::zero();
+  split(V::load(p), V::load(p + W), a, b);
+  if (wrong_lanes<T>(from_split(a), even) != 0) report("split", 0);
+  if (wrong_lanes<T>(from_split(b), odd) != 0) report("split", 1);
+  if (wrong_lanes<T>(from_split(to_split(V::load(odd))), odd) != 0) report("to_split", 0);
+  T lanes[W];
+  b.store(lanes);
+  if (wrong_lanes<T>(to_split(V::load(odd)), lanes) != 0) report("to_split", 1);
+  const V s = V::set1(T(77));
+  if (wrong_lanes<T>(from_split(split_before(a, s)), next) != 0) report("split_before", 0);
+  if (wrong_lanes<T>(from_split(split_after(s, b)), last) != 0) report("split_after", 0);
+}
+
+template <class T>
 void check_moves(void (*report)(const char*, int)) {
   using V = Vec<T>;
   constexpr int W = V::kWidth;
@@ -153,7 +177,8 @@ void check_moves(void (*report)(const char*, int)) {
   for (int b = 0; b <= W; b++) {
     for (int e = 0; e <= W; e++) {
       for (int i = 0; i < W; i++) expected[i] = i >= b && i < e ? p[i] : T(0);
-      if (wrong_lanes<T>(V::load_part(p, b, e), expected) != 0) report("load_part", b * 100 + e);
+      if (wrong_lanes<T>(V::load_part(p, V::part(b, e)), expected) != 0)
+        report("load_part", b * 100 + e);
     }
     p[W - 1] = T(NAN);
     for (int i = 0; i < W; i++) expected[i] = i < b ? p[i] : T(0);
@@ -161,6 +186,7 @@ void check_moves(void (*report)(const char*, int)) {
     p[W - 1] = T(W);
   }
   check_windows<T, 0>(p, report);
+  check_split<T>(p, report);
   uint8_t bytes[W];
   for (int n = 0; n <= W; n++) {
     T codes[W];
