@@ -48,10 +48,13 @@ template <class T>
 void multiply_tile(const Gemm<T>& g, int64_t row, int64_t tile, int64_t col, int64_t depth,
                    bool first, const T* packed_a, const T* packed_b) {
   const KernelTable<T>& kernel = kernels<T>();
-  kernel.gemm_tile(std::min(tile, g.m - row), std::min<int64_t>(kernel.gemm_nr, g.n - col), depth,
-                   packed_a, tile, packed_b, g.c + row * g.ldc + col, g.ldc, g.accumulate || !first,
+  const int64_t rows = std::min(tile, g.m - row);
+  const int64_t cols = std::min<int64_t>(kernel.gemm_nr, g.n - col);
+  T* c = g.c + row * g.ldc + col;
+  const AheadRows<T> ahead = {c, g.ldc, rows, cols};
+  kernel.gemm_tile(rows, cols, depth, packed_a, tile, packed_b, c, g.ldc, g.accumulate || !first,
                    first && g.row_bias != nullptr ? g.row_bias + row : nullptr,
-                   first && g.col_bias != nullptr ? g.col_bias + col : nullptr);
+                   first && g.col_bias != nullptr ? g.col_bias + col : nullptr, &ahead, 1);
 }
 
 // C from packed rows of A. Sums over blocks of k are added up in order.

@@ -58,6 +58,14 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
+// Memory that a product asks for on its way, for what comes after it: `count` rows, `step` elements
+// apart, by their first and last of `width` elements.
+template <class T>
+struct AheadRows {
+  const T* at;
+  int64_t step, count, width;
+};
+
 // The terms of an output of conv_channels and conv_pixels: channels, x_channel apart in x, times
 // taps.
 struct ChannelsWindow {

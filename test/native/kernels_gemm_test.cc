@@ -43,8 +43,11 @@ void check_tile(const KernelTable<T>& table, const Case& s, Touch touch, Random&
     }
   }
   const std::vector<T> before(c.data(), c.data() + c.size());
+  // Rows of c and of b, more of them than there are steps for.
+  const laminae::AheadRows<T> ahead[] = {{c.data(), s.ldc, s.mr, s.n}, {b.data(), nr, s.k, nr}};
   table.gemm_tile(s.mr, s.n, s.k, a.data(), s.lda, b.data(), c.data(), s.ldc, s.accumulate,
-                  s.row_bias ? row_bias.data() : nullptr, s.col_bias ? col_bias.data() : nullptr);
+                  s.row_bias ? row_bias.data() : nullptr, s.col_bias ? col_bias.data() : nullptr,
+                  ahead, random.integer(0, 2));
 
   double worst = 0.0;
   for (int64_t i = 0; i < s.mr; i++) {
@@ -128,7 +131,8 @@ TEST_CASE("gemm_tile: a NaN spreads over its own row or column only") {
     const int64_t mr = table.gemm_mr, nr = table.gemm_nr, k = 6;
     std::vector<T> a(k * mr, T(1)), b(k * nr, T(1)), c(mr * nr);
     a[2 * mr + 1] = std::numeric_limits<T>::quiet_NaN();
-    table.gemm_tile(mr, nr, k, a.data(), mr, b.data(), c.data(), nr, false, nullptr, nullptr);
+    table.gemm_tile(mr, nr, k, a.data(), mr, b.data(), c.data(), nr, false, nullptr, nullptr,
+                    nullptr, 0);
     bool right = true;
     for (int64_t i = 0; i < mr; i++) {
       for (int64_t j = 0; j < nr; j++) {
@@ -156,10 +160,11 @@ TEST_CASE("gemm_tile_packing: the bits of gemm_tile, and the panel, with guard p
           for (auto* buffer : {&a, &b, &bias}) buffer->randomize(random);
           for (auto* buffer : {&c, &expected}) buffer->fill(T(9));
           const T* with_bias = random.integer(0, 1) == 0 ? nullptr : bias.data();
+          const laminae::AheadRows<T> ahead = {c.data(), ldc, mr, nr};
           table.gemm_tile_packing(mr, k, a.data(), mr, b.data(), ldb, packed.data(), c.data(), ldc,
-                                  with_bias);
+                                  with_bias, &ahead, random.integer(0, 1));
           table.gemm_tile(mr, nr, k, a.data(), mr, packed.data(), expected.data(), ldc, false,
-                          with_bias, nullptr);
+                          with_bias, nullptr, nullptr, 0);
           bool right = true;
           for (int64_t p = 0; p < k; p++) {
             for (int64_t j = 0; j < nr; j++) right = right && packed[p * nr + j] == b[p * ldb + j];
