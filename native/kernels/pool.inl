@@ -292,18 +292,3 @@ void spread_taps(int64_t rows, int64_t n, int64_t phases, const int64_t* taps, c
                                y_step);
   }
 }
-
-// The same from the side of the windows, with planes in lanes: rows of dy and chosen are one vector
-// long, and tap[t][r] += dy[r] where chosen[r] == code[t]; row r of a tap is r tap_step further on.
-template <class T>
-void scatter_taps(int64_t rows, int64_t taps, const T* dy, const uint8_t* chosen,
-                  const uint8_t* code, T* const* tap, int64_t tap_step) {
-  using V = Vec<T>;
-  for (int64_t r = 0; r < rows; r++, dy += V::kWidth, chosen += V::kWidth) {
-    const V g = V::load(dy);
-    for (int64_t t = 0; t < taps; t++) {
-      T* to = tap[t] + r * tap_step;
-      (V::load(to) + select(equal_bytes<V>(chosen, code[t]), g, V::zero())).store(to);
-    }
-  }
-}
