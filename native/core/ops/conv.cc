@@ -295,8 +295,8 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
       // stride 4 1.0 against 1.2.
       tap_sum_winograd_pairs<T>(),
       // 5 taps a line at stride 1 for few channels and vec_width images or more. 5x5 6->16 @14
-      // takes
-      // 0.36 ms against 0.56 with plain images in lanes, its input gradient 0.45 against 0.65.
+      // takes 0.36 ms against 0.56 with plain images in lanes, its input gradient 0.45 against
+      // 0.65.
       tap_sum_lanes_winograd<T>(),
       // Pixels in lanes, up to 256 terms: storing is a large part of the work, and they are stored
       // as they are. Batch 8, 3x3 3->64 @112 takes 2.1 ms against 3.8 with channels in lanes; batch
@@ -337,8 +337,8 @@ const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
       // One input channel per group: 0.6 ms for batch 8, 3x3 of 144 channels @56.
       {"depthwise", weight_gradient_depthwise_applies<T>, weight_gradient_depthwise<T>},
       // 5 taps a line at stride 1 for few channels and vec_width images or more. 5x5 6->16 @14
-      // takes
-      // 0.47 ms against 0.61 with taps, 1->6 @28 0.35 against 0.43 with plain images in lanes.
+      // takes 0.47 ms against 0.61 with taps, 1->6 @28 0.35 against 0.43 with plain images in
+      // lanes.
       weight_gradient_lanes_winograd<T>(),
       // Output channels would leave vectors part empty and there are images to fill them: 5x5 1->6
       // @28 takes 0.39 ms against 1.0. With 16 channels taps win: 6->16 @12 0.43 against 0.48.
