@@ -18,7 +18,7 @@ function activation(op: string, fn: ActivationFn, input: Tensor, a = 0, b = 0, c
   expectFloating(op, 'input', input);
   const fields = { fn: activationFns[fn], n: input.numel, a, b, c };
   const x = contiguousElements(input.detach());
-  const y = memoryFor(input, x, true);
+  const y = memoryFor(input, x, needsGrad(input));
   run('activation', fields, { x, y });
   if (!needsGrad(input)) return y;
   return record(

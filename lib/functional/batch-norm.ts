@@ -12,6 +12,7 @@ import { checkOptions, formatShape, real, sizeOf } from '../shape';
 import { contiguousElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating, expectShape } from './checks';
+import { memoryFor } from './unary';
 
 export interface BatchNormOptions {
   /** [c]; 1 if absent. */
@@ -82,11 +83,9 @@ export interface NormEnding {
   readonly add: Tensor | null;
   /** Then a ReLU. */
   readonly relu: boolean;
-  /** Nobody but this call has the input: the result may take its memory where backward does not need it. */
-  readonly over: boolean;
 }
 
-const plain: NormEnding = { add: null, relu: false, over: false };
+const plain: NormEnding = { add: null, relu: false };
 
 /** Batch normalisation of checked arguments. */
 export function normalizeChannels(input: Tensor, call: NormCall, ending = plain): Tensor {
@@ -95,7 +94,7 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = plain)
   const relu = ending.relu ? 1 : 0;
   const recorded = needsGrad(input, weight, bias, add);
   const x = contiguousElements(input.detach());
-  const y = ending.over && !recorded ? x : Tensor.empty(input.shape, input.dtype);
+  const y = memoryFor(input, x, recorded);
   const mean = Tensor.empty([c], 'float64');
   const invstd = Tensor.empty([c], 'float64');
   const w = contiguousOrNull(weight);
@@ -182,17 +181,6 @@ export function batchNorm(
   runningVar: Tensor | null,
   options: BatchNormOptions = {},
 ): Tensor {
-  return batchNormOver(input, runningMean, runningVar, options, false);
-}
-
-/** `over`: nobody else has the input, see {@link NormEnding}. @internal */
-export function batchNormOver(
-  input: Tensor,
-  runningMean: Tensor | null,
-  runningVar: Tensor | null,
-  options: BatchNormOptions,
-  over: boolean,
-): Tensor {
   const op = 'batchNorm';
   checkOptions(op, options);
   expectFloating(op, 'input', input);
@@ -244,5 +232,5 @@ export function batchNormOver(
   }
   const add = options.add == null ? null : expectDTypeOf(op, 'add', options.add, input, 'input');
   if (add !== null) expectShape(op, 'add', add, shape, 'that of input');
-  return normalizeChannels(input, call, { add, relu: options.relu === true, over });
+  return normalizeChannels(input, call, { add, relu: options.relu === true });
 }

@@ -23,8 +23,8 @@ const keepsIntegers: ReadonlySet<UnaryFn> = new Set([
 let given: Tensor | null = null;
 
 /**
- * fn(t), where fn applies one elementwise function and nobody else has `t`: its result takes the memory of `t` if
- * backward does not read that.
+ * fn(t), where fn applies one elementwise function or batch norm and nobody else has `t`: its result takes the memory of
+ * `t` if backward does not read that.
  */
 export function givingAway(t: Tensor, fn: (t: Tensor) => Tensor): Tensor {
   given = t;
@@ -35,10 +35,9 @@ export function givingAway(t: Tensor, fn: (t: Tensor) => Tensor): Tensor {
   }
 }
 
-/** Memory for an elementwise function of `input`, whose contiguous elements are `x`. */
-export function memoryFor(input: Tensor, x: Tensor, backwardReadsX: boolean): Tensor {
-  const over = given === input && !(backwardReadsX && needsGrad(input));
-  return over ? x.detach() : Tensor.empty(x.shape, x.dtype);
+/** Memory for a function of `input`, whose contiguous elements are `x`; `isRead`: backward will read them. */
+export function memoryFor(input: Tensor, x: Tensor, isRead: boolean): Tensor {
+  return given === input && !isRead ? x.detach() : Tensor.empty(x.shape, x.dtype);
 }
 
 /** y = fn(x). Integers give float32, or stay integers where fn keeps them whole. */
@@ -50,7 +49,7 @@ export function unary(fn: UnaryFn, input: Tensor): Tensor {
   }
   const { code, saved } = unaryFns[fn];
   const x = contiguousElements(input);
-  const y = memoryFor(input, x, saved === 'x');
+  const y = memoryFor(input, x, saved === 'x' && needsGrad(input));
   run('unary', { fn: code, n: x.numel }, { x, y });
   if (!needsGrad(input)) return y;
   const kept = saved === 'y' ? y : saved === 'x' ? x : null;

@@ -7,7 +7,7 @@
  * statistics are used. Which of the two is decided by `training` alone, not by whether gradients are on.
  */
 import { ShapeError } from '../errors';
-import { batchNormOver } from '../functional/batch-norm';
+import { batchNorm } from '../functional/batch-norm';
 import { add_ } from '../functional/in-place';
 import { checkOptions, formatShape, integer, real } from '../shape';
 import { ones, zeros } from '../tensor/create';
@@ -92,21 +92,16 @@ export abstract class BatchNorm extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return this.normalize(input, {}, false);
+    return this.normalize(input, {});
   }
 
   /** Adds and applies the ReLU as the result is written. */
   override forwardThen(input: Tensor, then: ForwardThen): Tensor {
     const isPlain = forwardOf(this) === forwardOf(BatchNorm.prototype);
-    return isPlain ? this.normalize(input, then, false) : super.forwardThen(input, then);
+    return isPlain ? this.normalize(input, then) : super.forwardThen(input, then);
   }
 
-  /**
-   * What `forward` does, and `then` in the same pass.
-   * @param over nobody else has the input: where no gradient is recorded, the result takes its memory
-   * @internal
-   */
-  normalize(input: Tensor, then: ForwardThen, over: boolean): Tensor {
+  private normalize(input: Tensor, then: ForwardThen): Tensor {
     if (!this.accepts(input.ndim)) {
       throw new ShapeError({
         op: this.constructor.name,
@@ -127,7 +122,7 @@ export abstract class BatchNorm extends Module {
     const useBatch = this.training || tracked === null;
     const counts = this.training && tracked !== null;
     const momentum = this.momentum ?? (counts ? 1 / (tracked.item() + 1) : 0);
-    const options = {
+    const y = batchNorm(input, this.runningMean, this.runningVar, {
       weight: this.weight,
       bias: this.bias,
       training: useBatch,
@@ -135,8 +130,7 @@ export abstract class BatchNorm extends Module {
       eps: this.eps,
       add: then.add,
       relu: then.relu,
-    };
-    const y = batchNormOver(input, this.runningMean, this.runningVar, options, over);
+    });
     if (counts) add_(tracked, 1); // not if the input was refused
     return y;
   }

@@ -104,13 +104,15 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
         i += step.count - 1;
         if (step.hasEnd) end = null;
       } else if (isBatchNorm(layer)) {
+        let after = nothing;
         if (next !== null && isRelu(next)) {
-          y = layer.normalize(x, justRelu, isOwn);
+          after = justRelu;
           i++;
-        } else {
-          y = layer.normalize(x, (next === null && end) || nothing, isOwn);
-          if (next === null) end = null;
+        } else if (next === null && end !== null) {
+          after = end;
+          end = null;
         }
+        y = isOwn ? givingAway(x, (t) => layer.forwardThen(t, after)) : layer.forwardThen(x, after);
       } else if (isOwn && isElementwise(layer)) {
         y = givingAway(x, (t) => layer.forward(t));
       } else if (next === null && end !== null) {

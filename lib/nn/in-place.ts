@@ -93,15 +93,11 @@ export function keepsNothing(layer: Module): boolean {
   return makers.has(forward) || elementwise.has(forward) || others.has(forward);
 }
 
-/** The range that `layer` limits values to, if it does nothing else. */
-function rangeOf(layer: Module): readonly [low: number, high: number] | null {
-  const forward = forwardOf(layer);
-  return forward === forwardOf(activation.ReLU.prototype)
-    ? [0, Infinity]
-    : forward === forwardOf(activation.ReLU6.prototype)
-      ? [0, 6]
-      : null;
-}
+/** The ranges that layers limit values to which do nothing else. */
+const ranges: ReadonlyMap<unknown, readonly [low: number, high: number]> = new Map([
+  [forwardOf(activation.ReLU.prototype), [0, Infinity]],
+  [forwardOf(activation.ReLU6.prototype), [0, 6]],
+]);
 
 /** Several layers as one convolution. */
 export interface ConvStep {
@@ -131,16 +127,16 @@ export function convStep(
   const { weight, bias } = folded ?? layer;
   const count = folded === null ? 1 : 2;
   const after = i + count < layers.length ? layers[i + count] : null;
-  const range = after === null ? null : rangeOf(after);
+  const range = after === null ? undefined : ranges.get(forwardOf(after));
   const add = end?.add ?? null;
   let ending: ConvEnding | null = null;
   // What is added to a plain convolution may have another shape.
   const hasEnd = after === null && end !== null && !needsGrad(add) && (folded !== null || add === null);
-  if (range !== null) ending = { add: null, low: range[0], high: range[1] };
+  if (range !== undefined) ending = { add: null, low: range[0], high: range[1] };
   else if (hasEnd) ending = { add, low: end.relu === true ? 0 : -Infinity, high: Infinity };
   if (folded === null && ending === null) return null;
   return {
-    count: range === null ? count : count + 1,
+    count: range === undefined ? count : count + 1,
     hasEnd,
     run: (t) => layer.convolve(t, weight, bias, ending),
   };

@@ -176,25 +176,23 @@ int64_t strided_extent(int64_t rank, const int64_t* shape, const int64_t* stride
 #define B(buffer) buffer,
 #define FIELDS(...) __VA_ARGS__
 #define BUFFERS(...) __VA_ARGS__
-#define OP(name, fields, buffers)  \
-  struct name##_desc {             \
-    fields                         \
-  };                               \
-  struct name##_buf {              \
-    enum : int { buffers kCount }; \
-  };                               \
-  void run_##name(const name##_desc& d, Call& call);
-#define LIST_OP(name, fields, buffers) \
+#define TYPES(name, fields, ...)       \
   struct name##_desc {                 \
     fields                             \
   };                                   \
   struct name##_buf {                  \
-    enum : int { buffers kCount };     \
-  };                                   \
+    enum : int { __VA_ARGS__ kCount }; \
+  };
+#define OP(name, fields, buffers) \
+  TYPES(name, fields, buffers)    \
+  void run_##name(const name##_desc& d, Call& call);
+#define LIST_OP(name, fields, buffers) \
+  TYPES(name, fields, buffers)         \
   void run_##name(const name##_desc& d, const List& list);
 #include "core/ops.def"
 #undef LIST_OP
 #undef OP
+#undef TYPES
 #undef BUFFERS
 #undef FIELDS
 #undef B

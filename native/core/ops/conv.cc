@@ -358,32 +358,34 @@ template const TapSumAlgorithm<double>* tap_sum_algorithms<double>(int*);
 template const WeightGradientAlgorithm<float>* weight_gradient_algorithms<float>(int*);
 template const WeightGradientAlgorithm<double>* weight_gradient_algorithms<double>(int*);
 
-void run_conv(const conv_desc& d, Call& call) {
-  dispatch_float(call, call.dtype(conv_buf::x), [&](auto tag) {
+namespace {
+
+// ending_of(s, tag): the ending of results of tag's type.
+template <class Buf, class Desc, class EndingOf>
+void run_forward(const Desc& d, Call& call, EndingOf&& ending_of) {
+  dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
-    const ConvShape s = shape_of(d, call);
-    const T* x = call.in<T>(conv_buf::x, input_size(s));
-    const T* w = call.in<T>(conv_buf::weight, weight_size(s));
-    const T* bias = call.maybe_in<T>(conv_buf::bias, s.c_out);
-    T* y = call.out<T>(conv_buf::y, output_size(s));
+    ConvShape s = shape_of(d, call);
+    s.ending = ending_of(s, tag);
+    const T* x = call.in<T>(Buf::x, input_size(s));
+    const T* w = call.in<T>(Buf::weight, weight_size(s));
+    const T* bias = call.maybe_in<T>(Buf::bias, s.c_out);
+    T* y = call.out<T>(Buf::y, output_size(s));
     if (s.n == 0) return;
-    run_sums(d, Sums{s, false}, call, conv_buf::packed, x, w, bias, y);
+    run_sums(d, Sums{s, false}, call, Buf::packed, x, w, bias, y);
   });
 }
 
+}  // namespace
+
+void run_conv(const conv_desc& d, Call& call) {
+  run_forward<conv_buf>(d, call, [](const ConvShape&, auto) { return Ending{}; });
+}
+
 void run_conv_then(const conv_then_desc& d, Call& call) {
-  using B = conv_then_buf;
-  dispatch_float(call, call.dtype(B::x), [&](auto tag) {
-    using T = decltype(tag);
-    ConvShape s = shape_of(d, call);
-    call.require(d.low <= d.high, "low must not be above high");
-    s.ending = {call.maybe_in<T>(B::add, output_size(s)), d.low, d.high};
-    const T* x = call.in<T>(B::x, input_size(s));
-    const T* w = call.in<T>(B::weight, weight_size(s));
-    const T* bias = call.maybe_in<T>(B::bias, s.c_out);
-    T* y = call.out<T>(B::y, output_size(s));
-    if (s.n == 0) return;
-    run_sums(d, Sums{s, false}, call, B::packed, x, w, bias, y);
+  call.require(d.low <= d.high, "low must not be above high");
+  run_forward<conv_then_buf>(d, call, [&](const ConvShape& s, auto tag) {
+    return Ending{call.maybe_in<decltype(tag)>(conv_then_buf::add, output_size(s)), d.low, d.high};
   });
 }
 

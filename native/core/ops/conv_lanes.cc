@@ -211,7 +211,6 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t width = kernel.vec_width;
   const int64_t tile = tile_of<T>(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
-  const int64_t image_groups = (s.n + width - 1) / width;
   const int64_t lines = s.grid[0] * s.grid[1];
   const int64_t block =
       std::min(lines, std::max<int64_t>(1, kBufferElements / (tile * s.grid[2] * width)));
@@ -219,33 +218,24 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const Columns columns = strip_columns(s);
   LineTile* line_tiles = scratch.get<LineTile>(s.grid[2]);
   const int64_t tile_count = cut_line(s, kernel.lanes_pixels, tile, line_tiles);
-  // With fewer groups of images than threads, several threads share one, each with its own strip.
-  const int64_t items = image_groups * s.groups;
-  const int64_t work = s.rows * s.depth() * s.grid_plane() * width / kConvGrain;
-  const int64_t parts =
-      std::max<int64_t>(1, std::min({(num_threads() + items - 1) / items, work, lines}));
-  parallel_chunks(items * parts, [&](int64_t index) {
-    const int64_t part = index % parts;
-    const int64_t group = index / parts % s.groups;
-    const int64_t image = index / parts / s.groups * width;
-    const int64_t lanes = std::min(width, s.n - image);
+  for_each_lanes_part(s, width, lines, [&](const LanesPart& part) {
+    const int64_t plane = part.image * s.groups + part.group;
     Scratch own;
     T* strip = own.get<T>(strip_size(s, width));
     T* buffer = own.get<T>(tile * block * s.grid[2] * width);
-    fill_strip(s, columns, x + (image * s.groups + group) * s.channels * s.x_plane(), lanes, width,
-               strip);
+    fill_strip(s, columns, x + plane * s.channels * s.x_plane(), part.lanes, width, strip);
     const LanesJob<T> job{s,
                           width,
-                          lanes,
+                          part.lanes,
                           tile,
                           columns,
                           line_tiles,
                           tile_count,
                           strip,
-                          weights + group * tiles * tile * s.depth(),
-                          bias == nullptr ? nullptr : bias + group * s.rows,
-                          y + (image * s.groups + group) * s.rows * s.grid_plane()};
-    sum_lines(job, lines * part / parts, lines * (part + 1) / parts, block, buffer);
+                          weights + part.group * tiles * tile * s.depth(),
+                          bias == nullptr ? nullptr : bias + part.group * s.rows,
+                          y + plane * s.rows * s.grid_plane()};
+    sum_lines(job, part.first_line, part.end_line, block, buffer);
   });
 }
 

@@ -10,6 +10,7 @@
 #include "core/conv.h"
 #include "core/gemm.h"
 #include "core/kernels.h"
+#include "core/ops/conv_lanes.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -168,29 +169,10 @@ void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T
                  std::min(width, s.n - image), sums, chunk_db);
     }
     if (dw == nullptr) return;
-    T* lanes = own.get<T>(weights * width);
-    double* total = chunk_totals + item * weights;
-    kernel.transpose(weights, width, sums, width, lanes, weights);
-    std::fill(total, total + weights, 0.0);
-    kernel.sum_columns(width, weights, lanes, weights, total);
+    add_lanes(weights, sums, own.get<T>(weights * width), chunk_totals + item * weights);
   });
-  // The chunks, in order.
-  for (int64_t group = 0; group < s.groups; ++group) {
-    for (int64_t i = 0; dw != nullptr && i < weights; ++i) {
-      double sum = 0.0;
-      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-        sum += chunk_totals[(group * chunks + chunk) * weights + i];
-      }
-      dw[group * weights + i] = static_cast<T>(sum);
-    }
-    for (int64_t oc = 0; db != nullptr && oc < s.channels_out(); ++oc) {
-      double sum = 0.0;
-      for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-        sum += bias_sums[(group * chunks + chunk) * s.channels_out() + oc];
-      }
-      db[group * s.channels_out() + oc] = static_cast<T>(sum);
-    }
-  }
+  add_chunks(s.groups, chunks, weights, chunk_totals, dw);
+  add_chunks(s.groups, chunks, s.channels_out(), bias_sums, db);
 }
 
 template bool weight_gradient_lanes_applies<float>(const ConvShape&);

@@ -196,34 +196,26 @@ void make_lines(const Job<T>& job, int64_t first, int64_t last, int64_t block, T
 template <class T>
 void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t width = kernels<T>().vec_width;
-  const int64_t image_groups = ceil_div(s.n, width);
   const int64_t lines = s.grid[1];
   const int64_t line_size = kPoints * s.rows * tile_cols(s) * width;
   const int64_t block = balanced_tile(lines, std::max<int64_t>(1, kProductElements / line_size));
-  // With fewer groups of images than threads, several threads share one, each with its own V.
-  const int64_t items = image_groups * s.groups;
-  const int64_t work = s.rows * s.depth() * s.grid_plane() * width / kConvGrain;
-  const int64_t parts =
-      std::max<int64_t>(1, std::min({(num_threads() + items - 1) / items, work, lines}));
-  parallel_chunks(items * parts, [&](int64_t index) {
-    const int64_t part = index % parts;
-    const int64_t group = index / parts % s.groups;
-    const int64_t image = index / parts / s.groups * width;
+  for_each_lanes_part(s, width, lines, [&](const LanesPart& part) {
+    const int64_t plane = part.image * s.groups + part.group;
     Scratch own;
     T* v = own.get<T>(input_size(s, width));
     T* m = own.get<T>(block * line_size + kPoints * 16);
     T* buffer = own.get<T>(std::max(kBufferElements, s.grid[2] * width));
     const Job<T> job{s,
                      width,
-                     std::min(width, s.n - image),
+                     part.lanes,
                      rows_of<T>(s),
                      tile_cols(s),
                      v,
-                     weights + group * kPoints * weight_step<T>(s),
-                     bias == nullptr ? nullptr : bias + group * s.rows,
-                     y + (image * s.groups + group) * s.rows * s.grid_plane()};
-    transform_input(job, x + (image * s.groups + group) * s.channels * s.x_plane(), v);
-    make_lines(job, lines * part / parts, lines * (part + 1) / parts, block, m, buffer);
+                     weights + part.group * kPoints * weight_step<T>(s),
+                     bias == nullptr ? nullptr : bias + part.group * s.rows,
+                     y + plane * s.rows * s.grid_plane()};
+    transform_input(job, x + plane * s.channels * s.x_plane(), v);
+    make_lines(job, part.first_line, part.end_line, block, m, buffer);
   });
 }
 

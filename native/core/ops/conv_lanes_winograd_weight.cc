@@ -14,6 +14,7 @@
 #include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
+#include "core/ops/conv_lanes.h"
 #include "core/ops/winograd.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
@@ -164,28 +165,11 @@ void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
                  std::min(p.width, s.n - image), m, chunk_db);
     }
     T* sums = own.get<T>(weights * p.width);
-    T* lanes = own.get<T>(weights * p.width);
-    double* total = totals + item * weights;
     kernel.winograd_lanes_dw(kTaps, weights / kTaps, m, p.m_step, sums);
-    kernel.transpose(weights, p.width, sums, p.width, lanes, weights);
-    std::fill(total, total + weights, 0.0);
-    kernel.sum_columns(p.width, weights, lanes, weights, total);
+    add_lanes(weights, sums, own.get<T>(weights * p.width), totals + item * weights);
   });
-  // The chunks, in order.
-  for (int64_t group = 0; group < s.groups; ++group) {
-    for (int64_t i = 0; i < weights; ++i) {
-      double sum = 0.0;
-      for (int64_t chunk = 0; chunk < chunks; ++chunk)
-        sum += totals[(group * chunks + chunk) * weights + i];
-      dw[group * weights + i] = static_cast<T>(sum);
-    }
-    for (int64_t oc = 0; db != nullptr && oc < s.channels_out(); ++oc) {
-      double sum = 0.0;
-      for (int64_t chunk = 0; chunk < chunks; ++chunk)
-        sum += bias_sums[(group * chunks + chunk) * s.channels_out() + oc];
-      db[group * s.channels_out() + oc] = static_cast<T>(sum);
-    }
-  }
+  add_chunks(s.groups, chunks, weights, totals, dw);
+  add_chunks(s.groups, chunks, s.channels_out(), bias_sums, db);
 }
 
 template <class T>
