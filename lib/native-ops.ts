@@ -164,15 +164,15 @@ export const opTable = {
   scatterPlanes: { fields: ['planes', 'n', 'size', 'accumulate'], buffers: ['x', 'index', 'y'] },
   gatherPlanes: { fields: ['planes', 'n', 'size'], buffers: ['x', 'index', 'y'] },
   batchNormTrain: {
-    fields: ['n', 'c', 's', 'momentum', 'eps', 'relu'],
+    fields: ['n', 'c', 's', 'momentum', 'eps', 'low', 'high'],
     buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'add', 'y', 'mean', 'invstd'],
   },
   batchNormEval: {
-    fields: ['n', 'c', 's', 'eps', 'relu'],
+    fields: ['n', 'c', 's', 'eps', 'low', 'high'],
     buffers: ['x', 'weight', 'bias', 'runningMean', 'runningVar', 'add', 'y', 'mean', 'invstd'],
   },
   batchNormBackward: {
-    fields: ['n', 'c', 's', 'training', 'relu'],
-    buffers: ['x', 'dy', 'weight', 'bias', 'mean', 'invstd', 'dx', 'dweight', 'dbias'],
+    fields: ['n', 'c', 's', 'training', 'low', 'high'],
+    buffers: ['x', 'dy', 'weight', 'bias', 'mean', 'invstd', 'y', 'passed', 'dx', 'dweight', 'dbias'],
   },
 } as const;

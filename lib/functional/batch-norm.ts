@@ -7,14 +7,16 @@
  */
 import { needsGrad, record } from '../autograd/graph';
 import { ShapeError } from '../errors';
-import { run, unaryFns } from '../native';
+import { run } from '../native';
 import { checkOptions, formatShape, real, sizeOf } from '../shape';
 import { contiguousElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
-import { expectDTypeOf, expectFloating, expectShape } from './checks';
+import { expectDTypeOf, expectFloating } from './checks';
+import { addOf, noEnding, rangeOf, type Ending } from './ending';
 import { memoryFor } from './unary';
 
-export interface BatchNormOptions {
+/** The ending, `add` and so on, is done in the pass that writes the result. */
+export interface BatchNormOptions extends Ending {
   /** [c]; 1 if absent. */
   readonly weight?: Tensor | null | undefined;
   /** [c]; 0 if absent. */
@@ -25,10 +27,6 @@ export interface BatchNormOptions {
   readonly momentum?: number | undefined;
   /** Added to the variance under the root. Default 1e-5. */
   readonly eps?: number | undefined;
-  /** Of the input's shape; added to the result in the same pass. */
-  readonly add?: Tensor | null | undefined;
-  /** Then put through a ReLU, still in the same pass. Default false. */
-  readonly relu?: boolean | undefined;
 }
 
 /** Checks an eps. */
@@ -77,21 +75,11 @@ export interface NormCall {
   readonly eps: number;
 }
 
-/** What is done to the result as it is written. */
-export interface NormEnding {
-  /** Added, if not null; of the input's shape and dtype. */
-  readonly add: Tensor | null;
-  /** Then a ReLU. */
-  readonly relu: boolean;
-}
-
-const plain: NormEnding = { add: null, relu: false };
-
 /** Batch normalisation of checked arguments. */
-export function normalizeChannels(input: Tensor, call: NormCall, ending = plain): Tensor {
+export function normalizeChannels(input: Tensor, call: NormCall, ending = noEnding): Tensor {
   const { op, n, c, s, weight, bias, runningMean, runningVar, training, momentum, eps } = call;
-  const { add } = ending;
-  const relu = ending.relu ? 1 : 0;
+  const add = addOf(op, ending, input, input.shape, 'input');
+  const range = rangeOf(ending);
   const recorded = needsGrad(input, weight, bias, add);
   const x = contiguousElements(input.detach());
   const y = memoryFor(input, x, recorded);
@@ -105,7 +93,7 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = plain)
     x, weight: w, bias: b, runningMean: rm, runningVar: rv, add: contiguousOrNull(add), y, mean, invstd,
   }; // prettier-ignore
   if (training) {
-    run('batchNormTrain', { n, c, s, momentum, eps, relu }, buffers);
+    run('batchNormTrain', { n, c, s, momentum, eps, ...range }, buffers);
     for (const [own, used] of [
       [runningMean, rm],
       [runningVar, rv],
@@ -115,41 +103,39 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = plain)
       own.storage.version++;
     }
   } else {
-    run('batchNormEval', { n, c, s, eps, relu }, buffers);
+    run('batchNormEval', { n, c, s, eps, ...range }, buffers);
   }
   if (!recorded) {
     mean.storage.release();
     invstd.storage.release();
     return y;
   }
-  // The ReLU's part of backward needs the sign of y: x tells it if nothing was added in between.
-  const kept = ending.relu && add !== null ? y : null;
-  const reluLast = ending.relu && add === null;
-  const saved = [input, weight, reluLast ? bias : null, kept].filter((t) => t !== null);
+  // Backward tells by y what passes the range: it makes y again of x if nothing was added to it.
+  const isLimited = range.low > -Infinity;
+  const kept = isLimited && add !== null ? y : null;
+  const saved = [input, weight, isLimited && add === null ? bias : null, kept].filter((t) => t !== null);
   return record(
     op,
     y,
     [input, weight, bias, add],
     (grad, wanted, spare) => {
-      let dy = contiguousElements(grad);
-      let isOwn = spare;
-      if (kept !== null) {
-        const passed = isOwn ? dy : Tensor.empty(dy.shape, dy.dtype);
-        run('unaryBackward', { fn: unaryFns.relu.code, n: dy.numel }, { saved: kept, dy, dx: passed });
-        dy = passed;
-        isOwn = true;
-      }
-      const dadd = wanted[3] ? dy : null;
-      if (!wanted[0] && !wanted[1] && !wanted[2]) return [null, null, null, dadd];
-      const ownDx = (): Tensor => (isOwn && dadd === null ? dy : Tensor.empty(dy.shape, dy.dtype));
-      const dx = wanted[0] ? ownDx() : null;
-      const dweight = wanted[1] ? Tensor.empty([c], dy.dtype) : null;
-      const dbias = wanted[2] ? Tensor.empty([c], dy.dtype) : null;
+      const dy = contiguousElements(grad);
+      const empty = (i: number, shape: readonly number[]): Tensor | null =>
+        wanted[i] ? Tensor.empty(shape, dy.dtype) : null;
+      // What passes the range is the gradient of what was added.
+      const passed = kept === null || spare ? dy : Tensor.empty(dy.shape, dy.dtype);
+      const dadd = wanted[3] ? passed : null;
+      if (kept === null && !wanted[0] && !wanted[1] && !wanted[2]) return [null, null, null, dadd];
+      const mayOverwrite = dadd === null && (spare || kept !== null);
+      const dx = wanted[0] && mayOverwrite ? passed : empty(0, dy.shape);
+      const [dweight, dbias] = [empty(1, [c]), empty(2, [c])];
       run(
         'batchNormBackward',
-        { n, c, s, training: training ? 1 : 0, relu: reluLast ? 1 : 0 },
-        { x, dy, weight: w, bias: b, mean, invstd, dx, dweight, dbias },
-      );
+        { n, c, s, training: training ? 1 : 0, ...range },
+        {
+          x, dy, weight: w, bias: b, mean, invstd, y: kept, passed: kept === null ? null : passed, dx, dweight, dbias,
+        },
+      ); // prettier-ignore
       return [dx, dweight, dbias, dadd];
     },
     { saved, owned: [mean, invstd] },
@@ -161,8 +147,8 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = plain)
  *
  * In training the running statistics are updated in place, the variance with n / (n - 1); they are constants to the
  * gradient. Source: Ioffe and Szegedy, "Batch Normalization", 2015; the contract is that of PyTorch's `batch_norm`.
- * `add` and `relu` are the end of a residual block: relu(batchNorm(input) + add) in one pass, the same numbers as in
- * three.
+ * `add` and `relu` are the end of a residual block: relu(batchNorm(input) + add) in one pass forward and no more than the
+ * norm's own backward, the same numbers as in three.
  *
  * **Shape**: [n, c] or [n, c, ...], unchanged
  * @param runningMean [c], or null in training
@@ -230,7 +216,5 @@ export function batchNorm(
       hint: 'call eval(), or use a larger batch',
     });
   }
-  const add = options.add == null ? null : expectDTypeOf(op, 'add', options.add, input, 'input');
-  if (add !== null) expectShape(op, 'add', add, shape, 'that of input');
-  return normalizeChannels(input, call, { add, relu: options.relu === true });
+  return normalizeChannels(input, call, options);
 }

@@ -97,6 +97,7 @@ export {
 } from './adaptive-pool';
 export { maxUnpool1d, maxUnpool2d, maxUnpool3d, type MaxUnpoolOptions } from './max-unpool';
 export { batchNorm, type BatchNormOptions } from './batch-norm';
+export type { Ending } from './ending';
 export {
   groupNorm,
   instanceNorm,

@@ -13,6 +13,7 @@
 
 #include "core/activation_fns.h"
 #include "core/elementwise_fns.h"
+#include "core/ending.h"
 #include "core/tap_sum.h"
 
 namespace laminae {

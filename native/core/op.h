@@ -215,7 +215,7 @@ struct OpInfo {
 };
 
 constexpr int kMaxSlots = 64;
-constexpr int kMaxBuffers = 10;
+constexpr int kMaxBuffers = 11;
 
 const OpInfo* ops(int* count);
 

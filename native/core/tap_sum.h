@@ -10,8 +10,9 @@
 // stride s falls apart into s0 s1 s2 of them (conv_parity.cc). In both cases the kernel elements
 // that take part form an arithmetic sequence, and so do their offsets: that is TapDim.
 #pragma once
-#include <cmath>
 #include <cstdint>
+
+#include "core/ending.h"
 
 namespace laminae {
 
@@ -21,14 +22,6 @@ struct TapDim {
   int64_t count;
   int64_t first, every;
   int64_t offset, step;
-};
-
-// What is done to results at the end: y = min(max(y + add, low), high).
-struct Ending {
-  const void* add = nullptr;  // of the type of y, and as large; nullptr: nothing
-  double low = -INFINITY, high = INFINITY;
-
-  bool is_any() const { return add != nullptr || low != -INFINITY || high != INFINITY; }
 };
 
 struct TapSum {

@@ -58,10 +58,11 @@ describe('errors', () => {
   });
 
   test('the native side refuses statistics and parameters of another length', () => {
-    const fields = { n: 2, c: 3, s: 4, training: 1, relu: 0 };
+    const all = { low: -Infinity, high: Infinity };
+    const fields = { n: 2, c: 3, s: 4, training: 1, ...all };
     const [dy, dx] = [ones([24]), zeros([24])];
     const doubles = (n: number): Tensor => ones([n], { dtype: 'float64' });
-    const backward = (m: Tensor, k: Tensor, dweight: Tensor | null): void =>
+    const backward = (m: Tensor, k: Tensor, dweight: Tensor | null, y: Tensor | null = null): void =>
       run('batchNormBackward', fields, {
         x: dy,
         dy,
@@ -69,6 +70,8 @@ describe('errors', () => {
         bias: null,
         mean: m,
         invstd: k,
+        y,
+        passed: null,
         dx,
         dweight,
         dbias: null,
@@ -76,6 +79,7 @@ describe('errors', () => {
     expect(() => backward(doubles(2), doubles(3), null)).toThrow('buffer mean must hold 3 elements, got 2');
     expect(() => backward(doubles(3), doubles(0), null)).toThrow('buffer invstd must hold 3');
     expect(() => backward(doubles(3), doubles(3), zeros([2]))).toThrow('buffer dweight must hold 3');
+    expect(() => backward(doubles(3), doubles(3), null, dy)).toThrow('y and passed go together');
     const buffers = {
       x: dy,
       weight: null,
@@ -87,14 +91,17 @@ describe('errors', () => {
       mean: doubles(3),
       invstd: doubles(3),
     };
-    expect(() => run('batchNormTrain', { n: 0, c: 3, s: 4, momentum: 0, eps: 0, relu: 0 }, buffers)).toThrow(
+    expect(() => run('batchNormTrain', { n: 0, c: 3, s: 4, momentum: 0, eps: 0, ...all }, buffers)).toThrow(
       'at least one value',
     );
-    expect(() => run('batchNormTrain', { n: -1, c: 3, s: 4, momentum: 0, eps: 0, relu: 0 }, buffers)).toThrow(
+    expect(() => run('batchNormTrain', { n: -1, c: 3, s: 4, momentum: 0, eps: 0, ...all }, buffers)).toThrow(
       'negative size',
     );
-    expect(() => run('batchNormEval', { n: 2, c: 3, s: 4, eps: 0, relu: 0 }, buffers)).toThrow(
+    expect(() => run('batchNormEval', { n: 2, c: 3, s: 4, eps: 0, ...all }, buffers)).toThrow(
       'buffer running_mean is required',
+    );
+    expect(() => run('batchNormEval', { n: 2, c: 3, s: 4, eps: 0, low: 1, high: 0 }, buffers)).toThrow(
+      'low must not be above high',
     );
   });
 });

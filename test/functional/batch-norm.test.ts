@@ -6,6 +6,7 @@ import {
   arange,
   cpuInfo,
   getNumThreads,
+  gradcheck,
   noGrad,
   ones,
   setIsa,
@@ -284,4 +285,42 @@ test('only the gradients that are wanted are made', () => {
       else expect(t.grad).toBeNull();
     }
   }
+});
+
+describe('gradients through an ending agree with central differences', () => {
+  // Deviations of 4 around 3, so that ReLU6 cuts on both sides.
+  const leaf = (shape: readonly number[], mean: number, scale: number, seed: number): Tensor => {
+    const values = normals(
+      shape.reduce((n, d) => n * d, 1),
+      0,
+      seed,
+    ).map((v) => mean + scale * v);
+    return tensor(values, { shape: [...shape], dtype: 'float64' }).requiresGrad_();
+  };
+
+  test.each<[string, number[]]>([
+    ['[n, c]', [9, 3]],
+    ['small planes', [2, 3, 3, 3]],
+    ['large planes', [1, 2, 10, 11]],
+  ])('%s', (_name, shape) => {
+    const c = shape[1];
+    const [x, add] = [leaf(shape, 1, 2, 1), leaf(shape, 0, 2, 2)];
+    const [weight, bias] = [leaf([c], 4, 0.5, 3), leaf([c], 3, 0.5, 4)];
+    const statistics = [leaf([c], 1, 0.1, 5), leaf([c], 4, 0.1, 6)].map((t) => t.detach());
+    onEveryIsa(() => {
+      for (const range of [{ relu: true }, { relu6: true }, {}]) {
+        const fn = (isTraining: boolean) => {
+          const [mean, variance] = isTraining ? [null, null] : statistics;
+          return (t: Tensor, w: Tensor, b: Tensor, z?: Tensor): Tensor =>
+            F.batchNorm(t, mean, variance, { weight: w, bias: b, training: isTraining, add: z, ...range });
+        };
+        for (const isTraining of [true, false]) {
+          expect(gradcheck(fn(isTraining), [x, weight, bias], { atol: 1e-6 })).toBe(true);
+          expect(gradcheck(fn(isTraining), [x, weight, bias, add], { atol: 1e-6 })).toBe(true);
+        }
+      }
+    });
+    const y = F.batchNorm(x, null, null, { weight, bias, ...training });
+    expect([y.lt(0).any().item(), y.gt(6).any().item()]).toEqual([true, true].map(Number));
+  });
 });

@@ -1,8 +1,10 @@
 // Batch normalisation and its backward against plain loops in double, on every ISA, with all
 // buffers between unreadable pages: both layouts, all lengths around the vector widths, and the
 // accuracy of the statistics. What follows in the same pass gives the bits of separate passes.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -29,31 +31,42 @@ void fill_normal(GuardedBuffer<T>& b, Random& random, double mean) {
   }
 }
 
-// One of the forward ops and its backward, with something added and a ReLU or without.
+// The bounds of an ending.
+struct Range {
+  double low, high;
+  bool passes(double y) const { return !(y <= low || y >= high); }
+};
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Range kAll = {-kInfinity, kInfinity}, kRelu = {0, kInfinity}, kNarrow = {-0.25, 0.75};
+
+// One of the forward ops and its backward, with an ending or without.
 template <class T>
 struct Passes {
   GuardedBuffer<T>&x, &dy, &weight, &bias, &add, &y, &dx, &dweight, &dbias;
   GuardedBuffer<double>&mean, &invstd;
   std::vector<double> shape;
 
-  void forward(bool training, bool adds, bool relu) {
+  void forward(bool training, bool adds, Range range) {
     GuardedBuffer<T> running_mean(weight.size(), Touch::end),
         running_var(weight.size(), Touch::end);
     running_mean.fill(T(0.25));
     running_var.fill(T(2));
     std::vector<double> fields = shape;
     if (training) fields.push_back(0.5);
-    fields.insert(fields.end(), {1e-5, relu ? 1.0 : 0.0});
+    fields.insert(fields.end(), {1e-5, range.low, range.high});
     run_named(training ? "batch_norm_train" : "batch_norm_eval", fields,
               {buffer(x), buffer(weight), buffer(bias), buffer(running_mean), buffer(running_var),
                adds ? buffer(add) : Buffer(), buffer(y), buffer(mean), buffer(invstd)});
   }
-  void backward(bool training, bool relu) {
+  // `passed`: null, or what passes is told by y and goes there.
+  void backward(bool training, Range range, GuardedBuffer<T>* passed = nullptr) {
     std::vector<double> fields = shape;
-    fields.insert(fields.end(), {training ? 1.0 : 0.0, relu ? 1.0 : 0.0});
+    fields.insert(fields.end(), {training ? 1.0 : 0.0, range.low, range.high});
+    const bool keeps = passed != nullptr;
     run_named("batch_norm_backward", fields,
               {buffer(x), buffer(dy), buffer(weight), buffer(bias), buffer(mean), buffer(invstd),
-               buffer(dx), buffer(dweight), buffer(dbias)});
+               keeps ? buffer(y) : Buffer(), keeps ? buffer(*passed) : Buffer(), buffer(dx),
+               buffer(dweight), buffer(dbias)});
   }
 };
 
@@ -63,32 +76,46 @@ std::vector<double> values(GuardedBuffer<T>& b) {
 }
 
 template <class T>
-void check_endings(Passes<T> p, bool training) {
+void check_endings(Passes<T> p, bool training, Touch touch) {
+  GuardedBuffer<T> dy(p.dy.size(), touch), passed(p.dy.size(), touch);
+  std::copy_n(p.dy.data(), dy.size(), dy.data());
   for (const bool adds : {false, true}) {
-    for (const bool relu : {false, true}) {
-      p.forward(training, false, false);
+    for (const Range range : {kAll, kRelu, kNarrow}) {
+      INFO("adds ", adds, ", from ", range.low, " to ", range.high);
+      p.forward(training, false, kAll);
       std::vector<double> expected = values(p.y);
       for (int64_t i = 0; i < p.y.size(); ++i) {
         T v = p.y[i];
         if (adds) v = v + p.add[i];
-        if (relu && v <= T(0)) v = T(0);
+        if (v <= static_cast<T>(range.low)) v = static_cast<T>(range.low);
+        if (v >= static_cast<T>(range.high)) v = static_cast<T>(range.high);
         expected[static_cast<size_t>(i)] = static_cast<double>(v);
       }
-      p.forward(training, adds, relu);
-      check_same(p.y, expected, "y with what follows");
+      p.forward(training, adds, range);
+      check_same(p.y, expected, "y with an ending");
+
+      // Its gradient, and that of dy as the ending passes it on.
+      std::copy_n(dy.data(), dy.size(), p.dy.data());
+      p.backward(training, range, adds ? &passed : nullptr);
+      const std::vector<double> dx = values(p.dx), dweight = values(p.dweight);
+      const std::vector<double> dbias = values(p.dbias);
+      if (adds) {
+        p.backward(training, range, &p.dy);
+        check_same(p.dy, values(passed), "what passes, in the place of dy");
+        check_same(p.dx, dx, "dx of what passes, in the place of dy");
+        std::copy_n(dy.data(), dy.size(), p.dy.data());
+      }
+      for (int64_t i = 0; i < p.y.size(); ++i) {
+        if (!range.passes(static_cast<double>(p.y[i]))) p.dy[i] = T(0);
+      }
+      if (adds) check_same(passed, values(p.dy), "what passes");
+      p.backward(training, kAll);
+      check_same(p.dx, dx, "dx through an ending");
+      check_same(p.dweight, dweight, "dweight through an ending");
+      check_same(p.dbias, dbias, "dbias through an ending");
     }
   }
-  // Now dy for a ReLU right behind, and as the ReLU would pass it on.
-  p.forward(training, false, true);
-  p.backward(training, true);
-  const std::vector<double> dx = values(p.dx), dweight = values(p.dweight), dbias = values(p.dbias);
-  for (int64_t i = 0; i < p.y.size(); ++i) {
-    if (p.y[i] <= T(0)) p.dy[i] = T(0);
-  }
-  p.backward(training, false);
-  check_same(p.dx, dx, "dx through a ReLU");
-  check_same(p.dweight, dweight, "dweight through a ReLU");
-  check_same(p.dbias, dbias, "dbias through a ReLU");
+  std::copy_n(dy.data(), dy.size(), p.dy.data());
 }
 
 template <class T>
@@ -143,9 +170,9 @@ void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& ra
   const std::vector<double> shape = {static_cast<double>(n), static_cast<double>(c),
                                      static_cast<double>(s)};
   std::vector<double> train = shape, back = shape, eval_back = shape;
-  train.insert(train.end(), {0.5, eps, 0});
-  back.insert(back.end(), {1, 0});
-  eval_back.insert(eval_back.end(), {0, 0});
+  train.insert(train.end(), {0.5, eps, kAll.low, kAll.high});
+  back.insert(back.end(), {1, kAll.low, kAll.high});
+  eval_back.insert(eval_back.end(), {0, kAll.low, kAll.high});
   run_named("batch_norm_train", train,
             {buffer(x), buffer(weight), buffer(bias), buffer(running_mean), buffer(running_var),
              Buffer(), buffer(y), buffer(saved_mean), buffer(invstd)});
@@ -153,9 +180,9 @@ void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& ra
   check_close(saved_mean, means, 4 * unit, "mean");
   check_close(running_mean, half_means, 4 * unit, "running mean");
   check_close(running_var, half_vars, 16 * unit, "running variance");
-  const std::vector<Buffer> buffers = {buffer(x),    buffer(dy),         buffer(weight),
-                                       buffer(bias), buffer(saved_mean), buffer(invstd),
-                                       buffer(dx),   buffer(dweight),    buffer(dbias)};
+  const std::vector<Buffer> buffers = {
+      buffer(x), buffer(dy), buffer(weight), buffer(bias),    buffer(saved_mean), buffer(invstd),
+      Buffer(),  Buffer(),   buffer(dx),     buffer(dweight), buffer(dbias)};
   run_named("batch_norm_backward", back, buffers);
   const double longest = 8 * unit * std::sqrt(count);
   check_close(dx, dx64, 64 * unit, "dx");
@@ -165,7 +192,7 @@ void check(int64_t n, int64_t c, int64_t s, double mean, Touch touch, Random& ra
   check_close(dx, eval64, 8 * unit, "dx of evaluation");
   for (const bool training : {true, false}) {
     check_endings<T>({x, dy, weight, bias, add, y, dx, dweight, dbias, saved_mean, invstd, shape},
-                     training);
+                     training, touch);
   }
 }
 
@@ -201,4 +228,40 @@ TEST_CASE("batch norm agrees with plain loops") {
   for (const Shape& shape : shapes)
     check<double>(shape.n, shape.c, shape.s, 0.5, Touch::end, random);
   set_num_threads(threads);
+}
+
+TEST_CASE("the gradient at the bounds of an ending is 0, beyond infinity there is none to stop") {
+  // In evaluation y is x, to the bit.
+  const std::vector<float> x = {-1, 0, 3, 6, 7, INFINITY};
+  GuardedBuffer<float> in(6, Touch::end), dy(6, Touch::end), dx(6, Touch::end), one(6, Touch::end);
+  GuardedBuffer<float> y(6, Touch::end), passed(6, Touch::end), zero(6, Touch::end);
+  GuardedBuffer<double> mean(6, Touch::end), invstd(6, Touch::end);
+  const std::string best = active_isa().name;
+  for (const IsaInfo* isa : available_isas()) {
+    INFO("ISA ", std::string(isa->name));
+    set_active_isa(isa->name);
+    std::copy(x.begin(), x.end(), in.data());
+    dy.fill(1);
+    one.fill(1);
+    zero.fill(0);
+    for (const Range range : {Range{0, 6}, kRelu, kAll}) {
+      for (const bool keeps : {false, true}) {
+        const Buffer none;
+        run_named("batch_norm_eval", {1, 6, 1, 0, range.low, range.high},
+                  {buffer(in), none, none, buffer(zero), buffer(one), none, buffer(y), buffer(mean),
+                   buffer(invstd)});
+        run_named(
+            "batch_norm_backward", {1, 6, 1, 0, range.low, range.high},
+            {buffer(in), buffer(dy), none, none, buffer(mean), buffer(invstd),
+             keeps ? buffer(y) : none, keeps ? buffer(passed) : none, buffer(dx), none, none});
+        std::vector<double> expected;
+        for (const float v : x) {
+          const bool bounded = range.high < kInfinity;
+          expected.push_back((v > range.low && (v < range.high || !bounded)) ? 1 : 0);
+        }
+        check_same(dx, expected, "dx");
+      }
+    }
+  }
+  set_active_isa(best);
 }

@@ -107,13 +107,15 @@ function withRunningStatistics(args: CaseRecord, options: CaseRecord): OracleRes
   return { ...result, after: { runningMean, runningVar } };
 }
 
-/** relu(result + add), each only if the options have it. */
+/** relu6(relu(result + add)), each only if the options have it. */
 function ended(result: OracleResult, options: CaseRecord): OracleResult {
-  const [add, relu] = [optionalTensorOf(options, 'add'), flagOf(options, 'relu', false)];
+  const add = optionalTensorOf(options, 'add');
+  const high = flagOf(options, 'relu6', false) ? 6 : Infinity;
+  const low = high === 6 || flagOf(options, 'relu', false) ? 0 : -Infinity;
   const sum = mapped(result.output, (value, i) => value + (add?.data[i] ?? 0));
-  const output = relu ? mapped(sum, (value) => (value < 0 ? 0 : value)) : sum;
+  const output = mapped(sum, (value) => (value < low ? low : value > high ? high : value));
   const backward = (gradOutput: NdArray): Gradients => {
-    const passed = mapped(gradOutput, (g, i) => (relu && sum.data[i] <= 0 ? 0 : g));
+    const passed = mapped(gradOutput, (g, i) => (sum.data[i] <= low || sum.data[i] >= high ? 0 : g));
     return { ...result.backward?.(passed), ...(add && { add: passed }) };
   };
   return { ...result, output, backward };

@@ -383,9 +383,8 @@ void run_conv(const conv_desc& d, Call& call) {
 }
 
 void run_conv_then(const conv_then_desc& d, Call& call) {
-  call.require(d.low <= d.high, "low must not be above high");
   run_forward<conv_then_buf>(d, call, [&](const ConvShape& s, auto tag) {
-    return Ending{call.maybe_in<decltype(tag)>(conv_then_buf::add, output_size(s)), d.low, d.high};
+    return ending_of<decltype(tag)>(d, call, conv_then_buf::add, output_size(s));
   });
 }
 

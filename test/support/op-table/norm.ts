@@ -46,9 +46,10 @@ const batchNormCases: fc.Arbitrary<OpCase> = fc
     fc.nat(3),
     fc.constantFrom(undefined, 0, 0.3, 1),
     eps,
-    fc.constantFrom({}, {}, { relu: true }, { adds: true }, { adds: true, relu: true }),
+    fc.constantFrom({}, {}, { relu: true }, { relu6: true }),
+    fc.boolean(),
   )
-  .map(([seed, drawn, training, running, parts, momentum, epsilon, { adds, relu }]) => {
+  .map(([seed, drawn, training, running, parts, momentum, epsilon, range, adds]) => {
     const [n, c, ...rest] = drawn;
     // Training needs more than one value per channel, and with two far apart from each other nothing is left to check.
     const shape = training && n * product(rest) < 3 ? [3, c, ...rest] : drawn;
@@ -64,8 +65,8 @@ const batchNormCases: fc.Arbitrary<OpCase> = fc
         training,
         ...(momentum !== undefined && { momentum }),
         ...(epsilon !== undefined && { eps: epsilon }),
-        ...(adds === true && { add: seededTensor(shape, seed + 5, values, 'real') }),
-        ...(relu === true && { relu }),
+        ...(adds && { add: seededTensor(shape, seed + 5, values, 'real') }),
+        ...range,
       },
     };
   });
