@@ -12,7 +12,6 @@ import { run } from '../native';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { sumTo } from './broadcast';
-import { expectDTypeOf, expectShape } from './checks';
 import {
   planConv,
   planConvTranspose,
@@ -22,17 +21,10 @@ import {
   type SpatialRank,
 } from './conv-shape';
 import { packedWeights } from './conv-weights';
+import { addOf, finish, noEnding, rangeOf } from './ending';
 import { reshape } from './views';
 
 export type { ConvOptions, ConvPadding, ConvTransposeOptions } from './conv-shape';
-
-/** What is done to the result as it is written: min(max(y + add, low), high). */
-export interface ConvEnding {
-  /** Of the result's shape; null: nothing. */
-  readonly add: Tensor | null;
-  readonly low: number;
-  readonly high: number;
-}
 
 function forward(
   d: ConvDescriptor,
@@ -40,17 +32,16 @@ function forward(
   weight: Tensor,
   bias: Tensor | null,
   y: Tensor,
-  ending: ConvEnding | null = null,
+  ending = noEnding,
 ): Tensor {
   const use = packedWeights('conv', d, weight);
   const packedReady = Number(use.ready);
   const { packed } = use;
-  if (ending === null) {
+  if (ending === noEnding) {
     run('conv', use.ready ? { ...d, packedReady } : d, { x, weight, bias, y, packed });
   } else {
-    const { low, high } = ending;
-    const add = ending.add === null ? null : contiguousElements(ending.add);
-    run('convThen', { ...d, packedReady, low, high }, { x, weight, bias, y, packed, add });
+    const add = ending.add == null ? null : contiguousElements(ending.add);
+    run('convThen', { ...d, packedReady, ...rangeOf(ending) }, { x, weight, bias, y, packed, add });
   }
   use.ready = packed !== null;
   return y;
@@ -95,7 +86,7 @@ function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
 }
 
 /**
- * The convolution of `rank` spatial dimensions; `ending` only where no gradient is recorded.
+ * The convolution of `rank` spatial dimensions, with `ending` in the same pass where no gradient is recorded.
  * @internal
  */
 export function convolution(
@@ -104,18 +95,17 @@ export function convolution(
   weight: Tensor,
   bias: Tensor | null,
   options: ConvOptions,
-  ending: ConvEnding | null = null,
+  ending = noEnding,
 ): Tensor {
   const op = `conv${rank}d`;
   const { descriptor, outputShape } = planConv(op, rank, input, weight, bias, options);
   const { x, w, b, keep } = operands(input, weight, bias);
-  if (ending?.add != null) {
-    expectDTypeOf(op, 'add', ending.add, input, 'input');
-    expectShape(op, 'add', ending.add, outputShape, 'that of the result');
-  }
-  const y = forward(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype), ending);
-  if (!needsGrad(input, weight, bias)) return y;
-  return record(
+  const add = addOf(op, ending, input, outputShape, 'the result');
+  const isRecorded = needsGrad(input, weight, bias);
+  const own = isRecorded || needsGrad(add) ? noEnding : ending;
+  const y = forward(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype), own);
+  if (!isRecorded) return own === ending ? y : finish(y, ending, true);
+  record(
     op,
     y,
     [input, weight, bias],
@@ -132,6 +122,7 @@ export function convolution(
     },
     keep,
   );
+  return finish(y, ending, true);
 }
 
 function convTranspose(

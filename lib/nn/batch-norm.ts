@@ -8,12 +8,13 @@
  */
 import { ShapeError } from '../errors';
 import { batchNorm } from '../functional/batch-norm';
+import type { Ending } from '../functional/ending';
 import { add_ } from '../functional/in-place';
 import { checkOptions, formatShape, integer, real } from '../shape';
 import { ones, zeros } from '../tensor/create';
 import { keep } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
-import { Module, forwardOf, type ForwardThen } from './module';
+import { LayerWithEnding } from './ending';
 import { Parameter } from './parameter';
 
 export interface BatchNormOptions {
@@ -28,7 +29,7 @@ export interface BatchNormOptions {
 }
 
 /** What the ranks share; see {@link BatchNorm1d} and {@link BatchNorm2d}. */
-export abstract class BatchNorm extends Module {
+export abstract class BatchNorm extends LayerWithEnding {
   weight: Parameter | null;
   bias: Parameter | null;
   runningMean: Tensor | null;
@@ -91,17 +92,7 @@ export abstract class BatchNorm extends Module {
     return this.ranks.includes(rank);
   }
 
-  override forward(input: Tensor): Tensor {
-    return this.normalize(input, {});
-  }
-
-  /** Adds and applies the ReLU as the result is written. */
-  override forwardThen(input: Tensor, then: ForwardThen): Tensor {
-    const isPlain = forwardOf(this) === forwardOf(BatchNorm.prototype);
-    return isPlain ? this.normalize(input, then) : super.forwardThen(input, then);
-  }
-
-  private normalize(input: Tensor, then: ForwardThen): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (!this.accepts(input.ndim)) {
       throw new ShapeError({
         op: this.constructor.name,
@@ -123,13 +114,12 @@ export abstract class BatchNorm extends Module {
     const counts = this.training && tracked !== null;
     const momentum = this.momentum ?? (counts ? 1 / (tracked.item() + 1) : 0);
     const y = batchNorm(input, this.runningMean, this.runningVar, {
+      ...ending,
       weight: this.weight,
       bias: this.bias,
       training: useBatch,
       momentum,
       eps: this.eps,
-      add: then.add,
-      relu: then.relu,
     });
     if (counts) add_(tracked, 1); // not if the input was refused
     return y;

@@ -1,11 +1,11 @@
 import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
+import { finish, noEnding, type Ending } from '../functional/ending';
 import { givingAway } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
-import { convStep, isBatchNorm, isElementwise, isRelu, keepsNothing, makesResult } from './in-place';
-import { Module, finish, forwardOf, type ForwardThen } from './module';
-
-const nothing: ForwardThen = {};
-const justRelu: ForwardThen = { relu: true };
+import { LayerWithEnding, takesEnding } from './ending';
+import { asOneConv } from './fold';
+import { asEnding, keepsNothing, makesResult, mayOverwrite } from './in-place';
+import { Module } from './module';
 
 function refuse(op: string, argument: string, expected: string, value: unknown): never {
   throw new ArgumentTypeError({ op, argument, expected, received: describe(value) });
@@ -42,7 +42,7 @@ function readEntries<M extends Module>(op: string, entries: Iterable<readonly [s
  * net.get(0).weight.shape; // [6, 1, 5, 5]: typed by position
  * for (const layer of net) x = layer.forward(x);
  */
-export class Sequential<L extends readonly Module[] = readonly Module[]> extends Module {
+export class Sequential<L extends readonly Module[] = readonly Module[]> extends LayerWithEnding {
   private readonly layers: L;
 
   constructor(...layers: L) {
@@ -79,56 +79,37 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     yield* this.layers;
   }
 
-  override forward(input: Tensor): Tensor {
-    return this.chain(input, null);
-  }
-
-  /** The last layer does it. */
-  override forwardThen(input: Tensor, then: ForwardThen): Tensor {
-    const isPlain = forwardOf(this) === forwardOf(Sequential.prototype);
-    return isPlain ? this.chain(input, then) : super.forwardThen(input, then);
-  }
-
-  private chain(input: Tensor, then: ForwardThen | null): Tensor {
+  /** The last layer has the ending. */
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     const { layers } = this;
     let x = input;
     let isOwn = false; // nobody but the next layer has x, and no backward reads it
-    let end = then;
-    for (let i = 0; i < layers.length; i++) {
-      const layer = layers[i];
-      const next = i + 1 < layers.length ? layers[i + 1] : null;
-      const step = convStep(layers, i, x, end);
-      let y: Tensor;
-      if (step !== null) {
-        y = step.run(x);
-        i += step.count - 1;
-        if (step.hasEnd) end = null;
-      } else if (isBatchNorm(layer)) {
-        let after = nothing;
-        if (next !== null && isRelu(next)) {
-          after = justRelu;
-          i++;
-        } else if (next === null && end !== null) {
-          after = end;
-          end = null;
-        }
-        y = isOwn ? givingAway(x, (t) => layer.forwardThen(t, after)) : layer.forwardThen(x, after);
-      } else if (isOwn && isElementwise(layer)) {
-        y = givingAway(x, (t) => layer.forward(t));
-      } else if (next === null && end !== null) {
-        y = layer.forwardThen(x, end);
-        end = null;
-      } else {
-        y = layer.forward(x);
+    let end = ending;
+    for (let i = 0; i < layers.length;) {
+      const layer = layers[i++];
+      const oneConv = asOneConv(layer, layers[i], x);
+      if (oneConv !== null) i++;
+      let own = noEnding;
+      if (i === layers.length) {
+        [own, end] = [end, noEnding];
+      } else if (takesEnding(layer)) {
+        own = asEnding(layers[i]) ?? noEnding;
+        if (own !== noEnding) i++;
       }
+      const run = (t: Tensor): Tensor => {
+        if (oneConv !== null) return oneConv(t, own);
+        return own === noEnding ? layer.forward(t) : layer.forwardThen(t, own);
+      };
+      const y: Tensor = isOwn && mayOverwrite(layer) ? givingAway(x, run) : run(x);
       const isRecorded = y.requiresGrad;
+      const isNew = y.storage !== x.storage;
       // In evaluation what the layer has read goes straight to the next result, while the caches still hold it.
-      if (isOwn && !isRecorded && y.storage !== x.storage && keepsNothing(layer)) x.storage.release();
-      isOwn =
-        makesResult(layer) || (!isRecorded && keepsNothing(layer) && (isOwn || y.storage !== x.storage));
+      if (isOwn && isNew && !isRecorded && keepsNothing(layer)) x.storage.release();
+      // Backward of an ending reads its result.
+      isOwn = isRecorded ? makesResult(layer) && own === noEnding : keepsNothing(layer) && (isOwn || isNew);
       x = y;
     }
-    return end === null ? x : finish(x, end, isOwn);
+    return finish(x, end, isOwn);
   }
 }
 

@@ -5,17 +5,17 @@ import {
   convTranspose2d,
   convTranspose3d,
   convolution,
-  type ConvEnding,
   type ConvOptions,
   type ConvTransposeOptions,
 } from '../functional/conv';
 import { oneOf } from '../functional/checks';
 import { paddingPairs, type SpatialRank } from '../functional/conv-shape';
+import { finish, noEnding, type Ending } from '../functional/ending';
 import { pad } from '../functional/pad';
 import { checkOptions, integer, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';
-import { Module } from './module';
+import { LayerWithEnding } from './ending';
 import type { Parameter } from './parameter';
 
 interface LayerOptions {
@@ -50,7 +50,9 @@ function isOptions<Options>(kernel: Size | WithKernel<Options> | null): kernel i
  * What all convolution layers share. Weights and bias start uniform within +-1/sqrt(fan in), the fan in being the
  * channels and kernel cells of one weight row.
  */
-abstract class ConvLayer<Options extends ConvLayerOptions | ConvTransposeLayerOptions> extends Module {
+export abstract class ConvLayer<
+  Options extends ConvLayerOptions | ConvTransposeLayerOptions,
+> extends LayerWithEnding {
   /** [outChannels, inChannels / groups, ...kernel], or [inChannels, outChannels / groups, ...kernel] if transposed */
   weight: Parameter;
   /** [outChannels] */
@@ -131,12 +133,12 @@ export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
     super(rank, false, inChannels, outChannels, kernel, options);
   }
 
-  override forward(input: Tensor): Tensor {
-    return this.convolve(input, this.weight, this.bias);
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    return this.convolve(input, this.weight, this.bias, ending);
   }
 
-  /** What `forward` does, with other parameters and an ending. @internal */
-  convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending: ConvEnding | null = null): Tensor {
+  /** What `forwardThen` does, with other parameters. @internal */
+  convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending = noEnding): Tensor {
     const { paddingMode = 'zeros', padding = 0, ...rest } = this.options;
     if (paddingMode === 'zeros' || padding === 0) {
       return convolution(this.rank, input, weight, bias, this.options, ending);
@@ -212,8 +214,8 @@ export class ConvTranspose1d extends ConvLayer<ConvTransposeLayerOptions> {
     super(1, true, a, b, kernel, options);
   }
 
-  override forward(input: Tensor): Tensor {
-    return convTranspose1d(input, this.weight, this.bias, this.options);
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    return finish(convTranspose1d(input, this.weight, this.bias, this.options), ending, true);
   }
 }
 
@@ -235,8 +237,8 @@ export class ConvTranspose2d extends ConvLayer<ConvTransposeLayerOptions> {
     super(2, true, a, b, kernel, options);
   }
 
-  override forward(input: Tensor): Tensor {
-    return convTranspose2d(input, this.weight, this.bias, this.options);
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    return finish(convTranspose2d(input, this.weight, this.bias, this.options), ending, true);
   }
 }
 
@@ -253,7 +255,7 @@ export class ConvTranspose3d extends ConvLayer<ConvTransposeLayerOptions> {
     super(3, true, a, b, kernel, options);
   }
 
-  override forward(input: Tensor): Tensor {
-    return convTranspose3d(input, this.weight, this.bias, this.options);
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    return finish(convTranspose3d(input, this.weight, this.bias, this.options), ending, true);
   }
 }

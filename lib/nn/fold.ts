@@ -8,14 +8,19 @@
  * both layers stay as they are, and the product is made again when one of the six tensors has changed.
  */
 import { noGrad } from '../autograd/grad-mode';
+import { needsGrad } from '../autograd/graph';
+import { isExactConv } from '../functional/conv-exact';
+import type { Ending } from '../functional/ending';
 import { mul } from '../functional/elementwise';
 import { reshape } from '../functional/views';
 import { tensor } from '../tensor/create';
 import { keep } from '../tensor/scope';
 import type { Storage } from '../tensor/storage';
 import type { Tensor } from '../tensor/tensor';
-import type { BatchNorm } from './batch-norm';
-import type { PlainConv } from './conv';
+import { BatchNorm } from './batch-norm';
+import { PlainConv } from './conv';
+import { takesEnding } from './ending';
+import type { Module } from './module';
 
 /** The parameters of the one convolution. */
 export interface Folded {
@@ -73,8 +78,10 @@ export function foldedInto(conv: PlainConv, norm: BatchNorm, rank: number): Fold
   const known = entries.get(conv);
   if (known !== undefined && isCurrent(known, conv, norm)) return known;
   const sources = sourcesOf(conv, norm);
+  // A lazy layer may still be without its weights.
   const fits = sources.every(
-    (t, i) => t === null || (t.dtype === conv.weight.dtype && (i === 0 || t.numel === conv.outChannels)),
+    (t, i) =>
+      t === null || (t.dtype === conv.weight.dtype && (i === 0 ? t.shape[0] : t.numel) === conv.outChannels),
   );
   if (!fits || norm.numFeatures !== conv.outChannels) return null;
   const entry: Entry = {
@@ -88,4 +95,17 @@ export function foldedInto(conv: PlainConv, norm: BatchNorm, rank: number): Fold
   };
   entries.set(conv, entry);
   return entry;
+}
+
+/** `layer` and `next` as one convolution of `input`; null if that is not what they are. */
+export function asOneConv(
+  layer: Module,
+  next: Module | undefined,
+  input: Tensor,
+): ((t: Tensor, ending: Ending) => Tensor) | null {
+  if (!(layer instanceof PlainConv && next instanceof BatchNorm) || isExactConv()) return null;
+  if (!takesEnding(layer) || !takesEnding(next)) return null;
+  if (needsGrad(input, layer.weight, layer.bias, next.weight, next.bias)) return null;
+  const folded = foldedInto(layer, next, input.ndim);
+  return folded && ((t, ending) => layer.convolve(t, folded.weight, folded.bias, ending));
 }

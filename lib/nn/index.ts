@@ -39,6 +39,7 @@ export {
 } from './conv';
 export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout } from './dropout';
 export { Embedding } from './embedding';
+export type { Ending } from '../functional/ending';
 export { Flatten, Identity, Linear, Unflatten, type LinearOptions } from './linear';
 export {
   BCELoss,
@@ -64,13 +65,7 @@ export {
   LazyLinear,
   UninitializedParameter,
 } from './lazy';
-export {
-  Module,
-  type ForwardThen,
-  type LoadReport,
-  type LoadStateDictOptions,
-  type StateDict,
-} from './module';
+export { Module, type LoadReport, type LoadStateDictOptions, type StateDict } from './module';
 export {
   CircularPad1d,
   CircularPad2d,

@@ -3,6 +3,7 @@
  * them from then on. Run the network once before initialising weights or making an optimizer.
  */
 import { GraphError } from '../errors';
+import type { Ending } from '../functional/ending';
 import { checkOptions, type Size } from '../shape';
 import { zeros } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
@@ -46,9 +47,9 @@ export class LazyLinear extends Linear {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(input.size(-1));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -69,9 +70,9 @@ export class LazyConv1d extends Conv1d {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 1));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -89,9 +90,9 @@ export class LazyConv2d extends Conv2d {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 2));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -102,9 +103,9 @@ export class LazyConv3d extends Conv3d {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 3));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -115,9 +116,9 @@ export class LazyConvTranspose1d extends ConvTranspose1d {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 1));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -128,9 +129,9 @@ export class LazyConvTranspose2d extends ConvTranspose2d {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 2));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -141,9 +142,9 @@ export class LazyConvTranspose3d extends ConvTranspose3d {
     this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 3));
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -156,10 +157,10 @@ export class LazyBatchNorm1d extends BatchNorm1d {
     if (this.weight !== null) this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.waits) this.reset(input.size(1));
     this.waits = false;
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -172,10 +173,10 @@ export class LazyBatchNorm2d extends BatchNorm2d {
     if (this.weight !== null) this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.waits) this.reset(input.size(1));
     this.waits = false;
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }
 
@@ -188,9 +189,9 @@ export class LazyBatchNorm3d extends BatchNorm3d {
     if (this.weight !== null) this.weight = new UninitializedParameter();
   }
 
-  override forward(input: Tensor): Tensor {
+  protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.waits) this.reset(input.size(1));
     this.waits = false;
-    return super.forward(input);
+    return super.compute(input, ending);
   }
 }

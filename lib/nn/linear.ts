@@ -1,7 +1,9 @@
+import { finish, type Ending } from '../functional/ending';
 import { linear } from '../functional/matmul';
 import { flatten, reshape } from '../functional/views';
 import { checkOptions, integer, readList } from '../shape';
 import type { Tensor } from '../tensor/tensor';
+import { LayerWithEnding } from './ending';
 import { freshParameter } from './init';
 import { Module } from './module';
 import type { Parameter } from './parameter';
@@ -20,7 +22,7 @@ export interface LinearOptions {
  * const layer = new nn.Linear(256, 120);
  * layer.forward(randn([32, 256])).shape; // [32, 120]
  */
-export class Linear extends Module {
+export class Linear extends LayerWithEnding {
   /** [outFeatures, inFeatures] */
   weight: Parameter;
   /** [outFeatures] */
@@ -50,8 +52,8 @@ export class Linear extends Module {
     if (this.bias !== null) this.bias = freshParameter([this.outFeatures], bound);
   }
 
-  override forward(input: Tensor): Tensor {
-    return linear(input, this.weight, this.bias);
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    return finish(linear(input, this.weight, this.bias), ending, true);
   }
 
   protected override extraRepr(): string {

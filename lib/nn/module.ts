@@ -9,10 +9,7 @@
 import { StateDictError, describe } from '../errors';
 import { noGrad } from '../autograd/grad-mode';
 import type { DType } from '../dtype';
-import { needsGrad } from '../autograd/graph';
-import { add, relu } from '../functional/elementwise';
-import { add_ } from '../functional/in-place';
-import { givingAway } from '../functional/unary';
+import { finish, type Ending } from '../functional/ending';
 import { formatShape, sameShape } from '../shape';
 import { cloneElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
@@ -41,23 +38,6 @@ export interface HookHandle {
 export interface LoadReport {
   readonly missingKeys: readonly string[];
   readonly unexpectedKeys: readonly string[];
-}
-
-/** What is done to the result of a layer, in this order. */
-export interface ForwardThen {
-  /** Added to it. */
-  readonly add?: Tensor | undefined;
-  /** Then max(x, 0). Default false. */
-  readonly relu?: boolean | undefined;
-}
-
-/** `then`, on its own; `isOwn`: nobody else has `result`, and no backward reads it. */
-export function finish(result: Tensor, then: ForwardThen, isOwn = false): Tensor {
-  const { add: other } = then;
-  const over = isOwn && !needsGrad(result, other);
-  const sum = other === undefined ? result : over ? add_(result, other) : add(result, other);
-  if (then.relu !== true) return sum;
-  return isOwn || other !== undefined ? givingAway(sum, relu) : relu(sum);
 }
 
 /** The method that runs: that of a subclass, or the wrapper of hooks, is another than that of a known class. */
@@ -117,16 +97,18 @@ export abstract class Module {
   abstract forward(input: Tensor, ...others: Tensor[]): Tensor;
 
   /**
-   * relu(forward(input) + add), with either or both: the end of a residual block. Batch norm does it in the pass that
-   * writes its result, a Sequential hands it to its last layer, other layers do one after the other. The numbers are the
-   * same.
+   * `forward` and what follows it, relu(forward(input) + add) at the end of a residual block. Batch norm does it in the pass
+   * that writes its result, so do convolutions where no gradient is recorded; a Sequential hands it to its last layer,
+   * others do one after the other. The numbers are the same.
+   *
+   * **Shape**: `ending.add` as the result
    *
    * @example
    * // in a residual block: F.relu(this.bn2.forward(y).add(x))
    * return this.bn2.forwardThen(y, { add: x, relu: true });
    */
-  forwardThen(input: Tensor, then: ForwardThen): Tensor {
-    return finish(this.forward(input), then);
+  forwardThen(input: Tensor, ending: Ending): Tensor {
+    return finish(this.forward(input), ending);
   }
 
   /**

@@ -1,19 +1,27 @@
 // In evaluation without gradients a Sequential computes a convolution and its batch norm as one convolution.
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
+  F,
+  cpuInfo,
+  emptyCache,
   manualSeed,
   nn,
   noGrad,
   optim,
+  pooledBytes,
   rand,
   randn,
+  scope,
   setExactConv,
+  setIsa,
   tensor,
   zeros,
   type DType,
   type Tensor,
 } from '../../lib';
 import { foldedInto } from '../../lib/nn/fold';
+
+const best = cpuInfo().isa;
 
 beforeEach(() => {
   manualSeed(7);
@@ -212,6 +220,22 @@ describe('what was folded follows', () => {
   });
 });
 
+test('lazy layers are folded like others, once they have seen an input', () => {
+  const x = randn([2, 3, 6, 6]);
+  for (const norm of [new nn.LazyBatchNorm2d(), new nn.BatchNorm2d(8)]) {
+    const conv = new nn.LazyConv2d(8, 3);
+    const net = new nn.Sequential(conv, norm).eval();
+    noGrad(() => {
+      expect(net.forward(x).shape).toEqual([2, 8, 4, 4]);
+      lived(norm);
+      expect(isFolded(net, conv, norm, x)).toBe(true);
+      expectClose(net.forward(x), oneByOne([...net], x), 2e-6);
+      const y = new nn.LazyConv2d(8, 3).forwardThen(x, { relu: true });
+      expect(y.min().item()).toBe(0);
+    });
+  }
+});
+
 test('one convolution before two batch norms', () => {
   const conv = new nn.Conv2d(1, 2, 1);
   const nets = [1, 2].map(() => new nn.Sequential(conv, lived(new nn.BatchNorm2d(2))));
@@ -244,20 +268,90 @@ describe('what follows is done in the same pass', () => {
         const body = new nn.Sequential(conv, layer, new nn.Identity());
         expect(body.forwardThen(x, { add }).toArray()).toEqual(fn(plain).add(add).toArray());
       }
-      const then = (layers: nn.Module[], end: nn.ForwardThen): unknown =>
+      const then = (layers: nn.Module[], end: nn.Ending): unknown =>
         new nn.Sequential(...layers).forwardThen(x, end).toArray();
       expect(then([conv], { add })).toEqual(plain.add(add).toArray());
       expect(then([conv], { relu: true })).toEqual(plain.relu().toArray());
       expect(then([conv, norm], { add })).toEqual(normed.add(add).toArray());
       expect(then([conv, norm], { relu: true })).toEqual(normed.relu().toArray());
       expect(then([conv, norm], { add, relu: true })).toEqual(normed.add(add).relu().toArray());
-      expect(then([conv], { add: tensor([1]) })).toEqual(plain.add(1).toArray());
+      expect(then([conv, norm], { add, relu6: true })).toEqual(relu6(normed.add(add)).toArray());
+      expect(then([new nn.Sequential(conv, norm)], { add })).toEqual(normed.add(add).toArray());
+      const nested = new nn.Sequential(new nn.Sequential(conv, norm), new nn.ReLU6());
+      expect(nested.forward(x).toArray()).toEqual(relu6(normed).toArray());
     });
     const add = randn([2, 6, 9, 9]).requiresGrad_();
     const net = new nn.Sequential(conv, norm).requiresGrad_(false);
     net.forwardThen(x, { add, relu: true }).sum().backward(); // what is added may have a gradient
     expect(add.grad?.shape).toEqual(add.shape);
   }); // prettier-ignore
+
+  test.each(convs)('%s outside a Sequential: the same bits, in one pass', (_name, make) => {
+    const conv = make();
+    const add = randn([2, 6, 9, 9]);
+    const endings: [nn.Ending, (t: Tensor) => Tensor][] = [
+      [{}, (t) => t],
+      [{ add }, (t) => t.add(add)],
+      [{ relu: true }, (t) => t.relu()],
+      [{ relu6: true }, (t) => F.relu6(t)],
+      [{ add, relu: true }, (t) => t.add(add).relu()],
+      [{ add, relu6: true }, (t) => F.relu6(t.add(add))],
+    ];
+    for (const name of cpuInfo().available) {
+      setIsa(name);
+      for (const [ending, fn] of endings) {
+        noGrad(() => {
+          expect(conv.forwardThen(x, ending).toArray()).toEqual(fn(conv.forward(x)).toArray());
+        });
+      }
+      // Memory is all that tells: in passes of their own the sum would be a second result.
+      noGrad(() => {
+        emptyCache();
+        const y = scope(() => conv.forwardThen(x, { add, relu: true }));
+        expect(pooledBytes()).toBeLessThan(y.numel * 4);
+      });
+    }
+    setIsa(best);
+  });
+
+  test('gradients of all operands, by passes of their own', () => {
+    const conv = new nn.Conv2d(3, 6, 3, { padding: 1 });
+    const gradients = (forward: (t: Tensor, add: Tensor) => Tensor, isTraining: boolean): unknown[] => {
+      conv.zeroGrad();
+      conv.requiresGrad_(isTraining);
+      const input = x.clone().requiresGrad_(isTraining);
+      const add = seeded.clone().requiresGrad_();
+      forward(input, add).square().sum().backward();
+      return [input, add, ...conv.parameters()].map((t) => t.grad?.toArray());
+    };
+    const seeded = randn([2, 6, 9, 9]);
+    for (const isTraining of [true, false]) {
+      expect(gradients((t, add) => conv.forwardThen(t, { add, relu6: true }), isTraining)).toEqual(
+        gradients((t, add) => F.relu6(conv.forward(t).add(add)), isTraining),
+      );
+    }
+  });
+
+  test('hooks and a forward of its own are asked', () => {
+    const conv = new nn.Conv2d(3, 6, 1);
+    const seen: Tensor[] = [];
+    const handle = conv.registerForwardHook((_module, _inputs, y) => void seen.push(y.clone()));
+    noGrad(() => {
+      const y = conv.forwardThen(x, { relu: true });
+      handle.remove();
+      expect(seen[0].toArray()).toEqual(conv.forward(x).toArray());
+      expect(y.toArray()).toEqual(seen[0].relu().toArray());
+    });
+    class Negative extends nn.Conv2d {
+      override forward(input: Tensor): Tensor {
+        return super.forward(input).neg();
+      }
+    }
+    const negative = new Negative(3, 6, 1);
+    noGrad(() => {
+      expect(negative.forwardThen(x, { relu: true }).toArray()).toEqual(negative.forward(x).relu().toArray());
+    });
+  });
 
   test('NaN stays NaN', () => {
     const conv = new nn.Conv2d(1, 1, 1);
@@ -271,5 +365,13 @@ describe('what follows is done in the same pass', () => {
       noGrad(() => net.forwardThen(x, { add: zeros(shape, { dtype }) }));
     expect(() => add([2, 6, 7, 1])).toThrow(/conv2d: add .*\[2, 6, 7, 7\].*\[2, 6, 7, 1\]/);
     expect(() => add([2, 6, 7, 7], 'float64')).toThrow(/conv2d: add .*float32.*float64/);
+    const refused = (layer: nn.Module, t: Tensor, other: Tensor): unknown =>
+      layer.forwardThen(t, { add: other });
+    expect(() => refused(new nn.Conv2d(3, 6, 3), x, zeros([1]))).toThrow(
+      /conv2d: add .*\[2, 6, 7, 7\].*\[1\]/,
+    );
+    expect(() => refused(new nn.Linear(9, 4), x, zeros([4]))).toThrow(
+      'forwardThen: add must have shape [2, 3, 9, 4] (that of the result), got [4]',
+    );
   });
 });

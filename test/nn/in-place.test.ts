@@ -8,6 +8,7 @@ import {
   getNumThreads,
   nn,
   noGrad,
+  ones,
   pooledBytes,
   randn,
   scope,
@@ -240,9 +241,10 @@ describe('batch norm and what follows it', () => {
     ])('%s: the bits of separate steps, for any number of threads', (_mode, training) => {
       const norm = make().train(training);
       const net = new nn.Sequential(new nn.Identity(), norm, new nn.ReLU());
+      const net6 = new nn.Sequential(norm, new nn.ReLU6());
       const body = new nn.Sequential(new nn.Sequential(norm));
       const other = randn(shape);
-      if (norm.weight !== null) noGrad(() => norm.weight?.copy_(randn([shape[1]])));
+      if (norm.weight !== null) noGrad(() => norm.weight?.copy_(randn([shape[1]]).mul(4))); // so that ReLU6 cuts
       const x = randn(shape).requiresGrad_();
       const both = (forward: (t: Tensor, z: Tensor) => Tensor): string[] => {
         const z = other.clone().requiresGrad_();
@@ -258,12 +260,16 @@ describe('batch norm and what follows it', () => {
           const relu = one((t) => F.relu(norm.forward(t)));
           const sum = both((t, z) => norm.forward(t).add(z));
           const reluOfSum = both((t, z) => F.relu(norm.forward(t).add(z)));
+          const relu6 = one((t) => F.relu6(norm.forward(t)));
+          const relu6OfSum = both((t, z) => F.relu6(norm.forward(t).add(z)));
           for (const n of [1, 2, 3]) {
             setNumThreads(n);
             expect(one((t) => net.forward(t))).toEqual(relu);
             expect(one((t) => norm.forwardThen(t, { relu: true }))).toEqual(relu);
             expect(both((t, z) => norm.forwardThen(t, { add: z }))).toEqual(sum);
             expect(both((t, z) => body.forwardThen(t, { add: z, relu: true }))).toEqual(reluOfSum);
+            expect(one((t) => net6.forward(t))).toEqual(relu6);
+            expect(both((t, z) => norm.forwardThen(t, { add: z, relu6: true }))).toEqual(relu6OfSum);
             noGrad(() => {
               const y = body.forwardThen(x, { add: other, relu: true });
               expect(bits([...net.forward(x).toTypedArray()])).toBe(relu[0]);
@@ -315,6 +321,35 @@ describe('batch norm and what follows it', () => {
     };
     expect(run((t) => net.forward(t))).toEqual(run((t) => F.relu(norm.forward(t))));
     expect(net.forward(values).toArray()).toEqual(F.relu(norm.forward(values)).toArray());
+  });
+
+  test('the gradient of the sum alone, and of what is added alone', () => {
+    const norm = new nn.BatchNorm2d(3).requiresGrad_(false);
+    const values = [randn([4, 3, 5, 5]), randn([4, 3, 5, 5])];
+    const gradients = (wanted: readonly boolean[], forward: (x: Tensor, z: Tensor) => Tensor): unknown[] => {
+      const [x, z] = values.map((t, i) => t.clone().requiresGrad_(wanted[i]));
+      const y = forward(x, z);
+      y.mul(y).sum().backward();
+      return [y.toArray(), x.grad?.toArray(), z.grad?.toArray()];
+    };
+    for (const training of [true, false]) {
+      norm.train(training);
+      for (const wanted of [[true, false], [false, true], [true, true]]) {
+        const apart = gradients(wanted, (x, z) => F.relu6(norm.forward(x).add(z)));
+        expect(gradients(wanted, (x, z) => norm.forwardThen(x, { add: z, relu6: true }))).toEqual(apart);
+        const twice = gradients(wanted, (x, z) => F.relu(norm.forward(x).add(z)).mul(2));
+        expect(gradients(wanted, (x, z) => norm.forwardThen(x, { add: z, relu: true }).mul(2))).toEqual(twice);
+      }
+    } // prettier-ignore
+  });
+
+  test('the gradient of the result stays as it is for others', () => {
+    const [x, z] = [randn([4, 3]).requiresGrad_(), randn([4, 3]).requiresGrad_()];
+    const y = new nn.BatchNorm1d(3).forwardThen(x, { add: z, relu: true });
+    y.retainGrad();
+    y.backward(ones([4, 3]));
+    expect(y.grad?.toArray()).toEqual(ones([4, 3]).toArray());
+    expect(z.grad?.toArray()).toEqual(y.gt(0).mul(1).toArray());
   });
 
   test('an edit of the bias before backward is noticed', () => {
