@@ -27,38 +27,24 @@ function reachable(root: Node): Node[] {
   return [...seen].sort((a, b) => b.sequence - a.sequence);
 }
 
-/** Gradients in flight: how many pending slots refer to each storage. */
+/** Gradients in flight: how many pending slots refer to each storage of the pass. Others are not its to count. */
 class Pending {
-  private readonly counts = new Map<Storage, number>();
   constructor(private readonly frame: Frame) {}
 
-  hold(t: Tensor): void {
-    this.counts.set(t.storage, (this.counts.get(t.storage) ?? 0) + 1);
+  hold({ storage }: Tensor): void {
+    if (storage.frame === this.frame) storage.pending++;
   }
 
   /** True if one slot alone refers to `t`, and `t` is the whole of memory that the engine made: it may be edited. */
   isSole(t: Tensor): boolean {
     const { storage } = t;
     return (
-      this.counts.get(storage) === 1 &&
-      storage.frame === this.frame &&
-      storage.length === t.numel &&
-      t.isContiguous
+      storage.frame === this.frame && storage.pending === 1 && storage.length === t.numel && t.isContiguous
     );
   }
 
-  drop(t: Tensor): void {
-    const left = (this.counts.get(t.storage) ?? 1) - 1;
-    if (left > 0) {
-      this.counts.set(t.storage, left);
-      return;
-    }
-    this.counts.delete(t.storage);
-    if (t.storage.frame === this.frame) t.storage.release();
-  }
-
-  isPending(storage: Storage): boolean {
-    return this.counts.has(storage);
+  drop({ storage }: Tensor): void {
+    if (storage.frame === this.frame && --storage.pending <= 0) storage.release();
   }
 }
 
@@ -122,12 +108,12 @@ function accumulate(slot: Slot, grad: Tensor, pending: Pending): void {
 }
 
 /** Releases what a backward closure made beside the gradients it returned. */
-function releaseTemporaries(frame: Frame, from: number, pending: Pending): void {
+function releaseTemporaries(frame: Frame, from: number): void {
   let keep = from;
   for (let i = from; i < frame.made.length; i++) {
     const storage = frame.made[i];
     if (storage.frame !== frame) continue;
-    if (pending.isPending(storage)) frame.made[keep++] = storage;
+    if (storage.pending > 0) frame.made[keep++] = storage;
     else storage.release();
   }
   frame.made.length = keep;
@@ -335,8 +321,14 @@ class Pass {
       pending.hold(grad);
       target.grad = grad;
     }
-    const wanted = node.edges.map((edge) => this.wants(edge));
-    if (!wanted.includes(true)) {
+    const wanted: boolean[] = [];
+    let some = false;
+    for (const edge of node.edges) {
+      const wants = this.wants(edge);
+      wanted.push(wants);
+      some ||= wants;
+    }
+    if (!some) {
       pending.drop(grad);
       return;
     }
@@ -352,7 +344,7 @@ class Pass {
       else this.toLeaf(edge, g);
     }
     pending.drop(grad);
-    releaseTemporaries(frame, from, pending);
+    releaseTemporaries(frame, from);
     if (!this.retainGraph) node.release();
   }
 

@@ -6,11 +6,12 @@
 import { needsGrad, record } from '../autograd/graph';
 import { ArgumentTypeError, describe } from '../errors';
 import { run } from '../native';
-import { sizeOf, type Shape } from '../shape';
+import { sizeOf, type Shape, type Size } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { scatterIntoPlanes } from './max-unpool';
+import { Plans } from './plans';
 import {
   avgPool1d,
   avgPool2d,
@@ -36,11 +37,17 @@ interface AdaptivePlan {
   };
   readonly shape: Shape;
   /** The window, where all are alike. */
-  readonly kernel: number[] | null;
+  readonly kernel: Size | null;
 }
+
+const plans = new Plans<AdaptivePlan>();
 
 function planAdaptive(op: string, rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): AdaptivePlan {
   expectFloating(op, 'input', input);
+  return plans.get([rank, outputSize, ...input.shape], () => planNew(op, rank, input, outputSize));
+}
+
+function planNew(op: string, rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): AdaptivePlan {
   const given: readonly unknown[] = Array.isArray(outputSize)
     ? Array.from(outputSize as readonly unknown[])
     : new Array<unknown>(rank).fill(outputSize);
@@ -58,10 +65,12 @@ function planAdaptive(op: string, rank: SpatialRank, input: Tensor, outputSize: 
   const { lead, size } = splitPlanes(op, input, rank);
   const out = wanted.map((v, i) => v ?? size[i]);
   const uniform = size.every((s, i) => s % out[i] === 0);
+  const kernel = size.map((s, i) => s / out[i]);
+  const isCube = kernel.every((k) => k === kernel[0]);
   return {
     fields: { planes: sizeOf(lead), in: triple(size, 1), out: triple(out, 1) },
     shape: [...lead, ...out],
-    kernel: uniform ? size.map((s, i) => s / out[i]) : null,
+    kernel: !uniform ? null : isCube ? kernel[0] : kernel,
   };
 }
 

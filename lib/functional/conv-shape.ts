@@ -7,6 +7,7 @@ import { checkElementCount, checkOptions, formatShape, sizeOf, type Shape, type 
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { isExactConv } from './conv-exact';
 import { checkSameFloat } from './matmul';
+import { Plans } from './plans';
 
 /** Number of spatial dimensions. */
 export type SpatialRank = 1 | 2 | 3;
@@ -193,14 +194,7 @@ function shapeError(op: string, argument: string, expected: string, shape: Shape
   return new ShapeError({ op, argument, expected, received: formatShape(shape) });
 }
 
-/** Checks types, ranks and sizes of the operands, as far as both directions have them in common. */
-function checkOperands(
-  op: string,
-  rank: SpatialRank,
-  input: Tensor,
-  weight: Tensor,
-  bias: Tensor | null,
-): void {
+function checkTypes(op: string, input: Tensor, weight: Tensor, bias: Tensor | null): void {
   expectTensor(op, 'input', input);
   expectTensor(op, 'weight', weight);
   checkSameFloat(op, input, 'input', weight, 'weight');
@@ -208,6 +202,10 @@ function checkOperands(
     expectTensor(op, 'bias', bias);
     checkSameFloat(op, input, 'input', bias, 'bias');
   }
+}
+
+/** Checks ranks and sizes of the operands, as far as both directions have them in common. */
+function checkSizes(op: string, rank: SpatialRank, input: Tensor, weight: Tensor): void {
   if (input.ndim !== rank + 1 && input.ndim !== rank + 2) {
     const spatial = spatialLetters[rank];
     throw shapeError(op, 'input', `expects [C,${spatial}] or [N,C,${spatial}]`, input.shape);
@@ -256,6 +254,8 @@ function checkDivisible(
 const three = (list: readonly number[], fill: number): readonly number[] =>
   list.length === 3 ? list : list.length === 2 ? [fill, list[0], list[1]] : [fill, fill, list[0]];
 
+const plans = new Plans<ConvPlan>();
+
 /**
  * Checks the arguments of a convolution: input [n, c, ...] or [c, ...], weight [cOut, c / groups, ...], bias [cOut].
  * @throws DTypeError, ShapeError, ArgumentRangeError or ArgumentTypeError, naming what is wrong
@@ -269,7 +269,26 @@ export function planConv(
   options: ConvOptions,
 ): ConvPlan {
   checkOptions(op, options);
-  checkOperands(op, rank, input, weight, bias);
+  checkTypes(op, input, weight, bias);
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+  const exact = isExactConv();
+  const biases = bias === null ? null : bias.ndim === 1 ? bias.shape[0] : bias.shape;
+  const settings = [rank, stride, padding, dilation, groups, exact, biases];
+  const key = [...settings, input.ndim, ...input.shape, ...weight.shape];
+  return plans.get(key, () =>
+    planNewConv(op, rank, input, weight, bias, { stride, padding, dilation, groups }),
+  );
+}
+
+function planNewConv(
+  op: string,
+  rank: SpatialRank,
+  input: Tensor,
+  weight: Tensor,
+  bias: Tensor | null,
+  options: ConvOptions,
+): ConvPlan {
+  checkSizes(op, rank, input, weight);
   const batched = input.ndim === rank + 2;
   const channels = input.shape[batched ? 1 : 0];
   const [cOut, groupChannels] = weight.shape;
@@ -346,7 +365,8 @@ export function planConvTranspose(
   options: ConvTransposeOptions,
 ): ConvPlan {
   checkOptions(op, options);
-  checkOperands(op, rank, input, weight, bias);
+  checkTypes(op, input, weight, bias);
+  checkSizes(op, rank, input, weight);
   const batched = input.ndim === rank + 2;
   const channels = input.shape[batched ? 1 : 0];
   const groups = checkGroups(op, options.groups ?? 1);

@@ -78,11 +78,12 @@ function backwardWeight(
 
 /** The elements for native code, and the copies among them, which nobody else sees. */
 function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
-  const x = contiguousElements(input.detach());
-  const w = contiguousElements(weight.detach());
-  const b = bias === null ? null : contiguousElements(bias.detach());
-  const owned = [x, w].filter((t) => t.storage !== input.storage && t.storage !== weight.storage);
-  return { x, w, b, keep: { saved: [x, w], owned } };
+  const x = contiguousElements(input);
+  const w = contiguousElements(weight);
+  const b = bias === null ? null : contiguousElements(bias);
+  const saved = [x, w];
+  const owned = saved.filter((t) => t !== input && t !== weight);
+  return { x, w, b, keep: { saved, owned } };
 }
 
 /**

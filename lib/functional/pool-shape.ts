@@ -5,6 +5,7 @@
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { formatShape, integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
+import { Plans } from './plans';
 
 /** Spatial dimensions of a pool. */
 export type SpatialRank = 1 | 2 | 3;
@@ -30,8 +31,8 @@ export interface PoolPlan {
     readonly kernel: Triple;
     readonly stride: Triple;
     readonly padding: Triple;
+    readonly dilation: Triple;
   };
-  readonly dilation: Triple;
   readonly shape: Shape;
   /** Cells of a window. */
   readonly cells: number;
@@ -102,6 +103,8 @@ function outputSize(size: number, reach: number, stride: number, padding: number
   return ceil && (out - 1) * stride >= size + padding ? out - 1 : out;
 }
 
+const plans = new Plans<PoolPlan>();
+
 /**
  * Checks all arguments of a pool over windows.
  * @throws ShapeError, ArgumentRangeError, ArgumentTypeError
@@ -112,7 +115,22 @@ export function planWindows(
   rank: SpatialRank,
   kernelSize: Size,
   options: WindowOptions,
-  dilationOption: Size = 1,
+  dilation: Size = 1,
+): PoolPlan {
+  const { stride, padding, ceilMode } = options;
+  const key = [rank, kernelSize, stride, padding, dilation, ceilMode, ...input.shape];
+  return plans.get(key, () =>
+    planNewWindows(op, input, rank, kernelSize, { stride, padding, ceilMode }, dilation),
+  );
+}
+
+function planNewWindows(
+  op: string,
+  input: Tensor,
+  rank: SpatialRank,
+  kernelSize: Size,
+  options: WindowOptions,
+  dilationOption: Size,
 ): PoolPlan {
   const kernel = sizes(op, 'kernelSize', kernelSize, rank, 1);
   const stride = options.stride == null ? kernel : sizes(op, 'stride', options.stride, rank, 1);
@@ -149,8 +167,8 @@ export function planWindows(
       kernel: triple(kernel, 1),
       stride: triple(stride, 1),
       padding: triple(padding, 0),
+      dilation: triple(dilation, 1),
     },
-    dilation: triple(dilation, 1),
     shape: [...lead, ...out],
     cells: sizeOf(kernel),
   };

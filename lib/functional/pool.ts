@@ -54,7 +54,7 @@ function maxPool(
   expectFloating(op, 'input', input);
   checkFlag(op, 'ceilMode', options.ceilMode);
   const plan = planWindows(op, input, rank, kernelSize, options, options.dilation);
-  const fields = { dilation: plan.dilation, ...plan.fields };
+  const { fields } = plan;
   const bytes = plan.cells <= maxByteCells;
   const grad = needsGrad(input);
   const y = Tensor.empty(plan.shape, input.dtype);
@@ -88,7 +88,7 @@ function maxPoolWithIndices(
   const { values, chosen, plan } = maxPool(op, rank, input, kernelSize, options, true);
   if (chosen?.dtype !== 'uint8') return { values, indices: chosen ?? Tensor.empty(plan.shape, 'int32') };
   const indices = Tensor.empty(plan.shape, 'int32');
-  run('maxPoolIndices', { dilation: plan.dilation, ...plan.fields }, { chosen, index: indices });
+  run('maxPoolIndices', plan.fields, { chosen, index: indices });
   if (values.gradFn === null) chosen.storage.release();
   return { values, indices };
 }

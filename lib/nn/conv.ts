@@ -139,16 +139,23 @@ export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
 
   /** What `forwardThen` does, with other parameters. @internal */
   convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending = noEnding): Tensor {
-    const { paddingMode = 'zeros', padding = 0, ...rest } = this.options;
-    if (paddingMode === 'zeros' || padding === 0) {
-      return convolution(this.rank, input, weight, bias, this.options, ending);
+    const { options } = this;
+    const mode = options.paddingMode ?? 'zeros';
+    if (mode === 'zeros' || (options.padding ?? 0) === 0) {
+      return convolution(this.rank, input, weight, bias, options, ending);
     }
     const op = this.constructor.name;
     const perDim = (name: 'stride' | 'dilation'): number[] =>
-      sizeTuple(op, name, rest[name] ?? 1, this.rank, 1);
-    const pairs = paddingPairs(op, padding, this.kernelSize, perDim('stride'), perDim('dilation'));
-    const bordered = pad(input, pairs.reverse().flat(), { mode: paddingMode });
-    return convolution(this.rank, bordered, weight, bias, rest, ending);
+      sizeTuple(op, name, options[name] ?? 1, this.rank, 1);
+    const pairs = paddingPairs(
+      op,
+      options.padding ?? 0,
+      this.kernelSize,
+      perDim('stride'),
+      perDim('dilation'),
+    );
+    const bordered = pad(input, pairs.reverse().flat(), { mode });
+    return convolution(this.rank, bordered, weight, bias, { ...options, padding: 0 }, ending);
   }
 }
 

@@ -197,6 +197,8 @@ export class Storage {
   version = 0;
   /** The frame that will release this storage, or null if nobody will. */
   frame: Frame | null;
+  /** Gradients in flight that lie here, while a backward pass owns the frame. */
+  pending = 0;
   private array: TypedArray | null;
   private readonly block: Block | null;
   /** That of an array without a block, once asked for: the getter of a typed array takes 14 ns. */
@@ -304,6 +306,7 @@ export function popFrame(frame: Frame, survivors: ReadonlySet<Storage>): void {
     if (storage.frame !== frame) continue;
     if (survivors.has(storage)) {
       storage.frame = frame.parent;
+      storage.pending = 0;
       frame.parent?.made.push(storage);
     } else {
       storage.release();

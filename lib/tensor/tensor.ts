@@ -20,6 +20,17 @@ import { Storage } from './storage';
 /** Numbers in nested arrays, as `toArray` gives and `tensor` takes them. */
 export type NestedArray = number | readonly NestedArray[];
 
+function liesInOrder(shape: Shape, strides: readonly number[], numel: number): boolean {
+  let step = 1;
+  for (let i = shape.length - 1; i >= 0; i--) {
+    const d = shape[i];
+    if (d === 1) continue;
+    if (strides[i] !== step && numel > 0) return false;
+    step *= d;
+  }
+  return true;
+}
+
 export class Tensor {
   /** Sizes of the dimensions, outermost first. */
   readonly shape: Shape;
@@ -30,6 +41,8 @@ export class Tensor {
   readonly storage: Storage;
   /** Number of elements. */
   readonly numel: number;
+  /** True if the elements lie in row-major order without gaps. */
+  readonly isContiguous: boolean;
 
   /** The operation that made this tensor, when it is recorded. */
   gradFn: Node | null = null;
@@ -50,6 +63,7 @@ export class Tensor {
     this.strides = strides;
     this.offset = offset;
     this.numel = sizeOf(shape);
+    this.isContiguous = liesInOrder(shape, strides, this.numel);
   }
 
   /** A contiguous tensor of `shape` whose elements are not initialised. */
@@ -88,18 +102,6 @@ export class Tensor {
       });
     }
     return this.shape[d];
-  }
-
-  /** True if the elements lie in row-major order without gaps. */
-  get isContiguous(): boolean {
-    let step = 1;
-    for (let i = this.shape.length - 1; i >= 0; i--) {
-      const d = this.shape[i];
-      if (d === 1) continue;
-      if (this.strides[i] !== step && this.numel > 0) return false;
-      step *= d;
-    }
-    return true;
   }
 
   // ---- gradient ----
