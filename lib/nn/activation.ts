@@ -30,14 +30,21 @@ import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
 import { Parameter } from './parameter';
 
-/** A layer that applies one function with fixed options. */
-abstract class Activation<Options extends object = object> extends Module {
+/** A layer that applies one elementwise function with fixed options. */
+export abstract class Activation<Options extends object = object> extends Module {
   readonly options: Options;
 
   constructor(options?: Options) {
     super();
     checkOptions(this.constructor.name, options ?? {});
     this.options = options ?? ({} as Options);
+  }
+
+  /** The function. */
+  protected abstract activate(input: Tensor): Tensor;
+
+  override forward(input: Tensor): Tensor {
+    return this.activate(input);
   }
 
   protected override extraRepr(): string {
@@ -49,21 +56,21 @@ abstract class Activation<Options extends object = object> extends Module {
 
 /** max(x, 0) */
 export class ReLU extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return relu(input);
   }
 }
 
 /** min(max(x, 0), 6) */
 export class ReLU6 extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return relu6(input);
   }
 }
 
 /** x where it is positive, else negativeSlope * x */
 export class LeakyReLU extends Activation<LeakyReluOptions> {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return leakyRelu(input, this.options);
   }
 }
@@ -100,98 +107,98 @@ export class PReLU extends Module {
 
 /** x where it is positive, else alpha (e^x - 1) */
 export class ELU extends Activation<AlphaOption> {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return elu(input, this.options);
   }
 }
 
 /** Scaled ELU that keeps mean 0 and variance 1 (Klambauer et al., "Self-normalizing neural networks", 2017). */
 export class SELU extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return selu(input);
   }
 }
 
 /** max(x, 0) + min(0, alpha (e^(x/alpha) - 1)) */
 export class CELU extends Activation<AlphaOption> {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return celu(input, this.options);
   }
 }
 
 /** x times the normal distribution function of x, exact or by tanh (Hendrycks and Gimpel, 2016). */
 export class GELU extends Activation<GeluOptions> {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return gelu(input, this.options);
   }
 }
 
 /** x sigmoid(x) */
 export class SiLU extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return silu(input);
   }
 }
 
 /** x tanh(softplus(x)) */
 export class Mish extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return mish(input);
   }
 }
 
 /** x relu6(x + 3) / 6 */
 export class Hardswish extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return hardswish(input);
   }
 }
 
 /** relu6(x + 3) / 6 */
 export class Hardsigmoid extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return hardsigmoid(input);
   }
 }
 
 /** x cut to minVal..maxVal */
 export class Hardtanh extends Activation<HardtanhOptions> {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return hardtanh(input, this.options);
   }
 }
 
 /** log(1 + e^(beta x)) / beta */
 export class Softplus extends Activation<SoftplusOptions> {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return softplus(input, this.options);
   }
 }
 
 /** x / (1 + |x|) */
 export class Softsign extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return softsign(input);
   }
 }
 
 /** 1 / (1 + e^-x) */
 export class Sigmoid extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return sigmoid(input);
   }
 }
 
 /** log(sigmoid(x)) */
 export class LogSigmoid extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return logSigmoid(input);
   }
 }
 
 /** Hyperbolic tangent. */
 export class Tanh extends Activation {
-  override forward(input: Tensor): Tensor {
+  protected override activate(input: Tensor): Tensor {
     return tanh(input);
   }
 }

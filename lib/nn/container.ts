@@ -85,7 +85,8 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     let x = input;
     let isOwn = false; // nobody but the next layer has x, and no backward reads it
     let end = ending;
-    for (let i = 0; i < layers.length;) {
+    let i = 0;
+    while (i < layers.length) {
       const layer = layers[i++];
       const oneConv = asOneConv(layer, layers[i], x);
       if (oneConv !== null) i++;
@@ -93,7 +94,7 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
       if (i === layers.length) {
         [own, end] = [end, noEnding];
       } else if (takesEnding(layer)) {
-        own = asEnding(layers[i]) ?? noEnding;
+        own = asEnding(layers[i]);
         if (own !== noEnding) i++;
       }
       const run = (t: Tensor): Tensor => {
