@@ -79,7 +79,7 @@ export interface NormCall {
 export function normalizeChannels(input: Tensor, call: NormCall, ending = noEnding): Tensor {
   const { op, n, c, s, weight, bias, runningMean, runningVar, training, momentum, eps } = call;
   const add = addOf(op, ending, input, input.shape, 'input');
-  const range = rangeOf(ending);
+  const { low, high } = rangeOf(ending);
   const recorded = needsGrad(input, weight, bias, add);
   const x = contiguousElements(input.detach());
   const y = memoryFor(input, x, recorded);
@@ -93,7 +93,7 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = noEndi
     x, weight: w, bias: b, runningMean: rm, runningVar: rv, add: contiguousOrNull(add), y, mean, invstd,
   }; // prettier-ignore
   if (training) {
-    run('batchNormTrain', { n, c, s, momentum, eps, ...range }, buffers);
+    run('batchNormTrain', { n, c, s, momentum, eps, low, high }, buffers);
     for (const [own, used] of [
       [runningMean, rm],
       [runningVar, rv],
@@ -103,7 +103,7 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = noEndi
       own.storage.version++;
     }
   } else {
-    run('batchNormEval', { n, c, s, eps, ...range }, buffers);
+    run('batchNormEval', { n, c, s, eps, low, high }, buffers);
   }
   if (!recorded) {
     mean.storage.release();
@@ -111,7 +111,7 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = noEndi
     return y;
   }
   // Backward tells by y what passes the range: it makes y again of x if nothing was added to it.
-  const isLimited = range.low > -Infinity;
+  const isLimited = low > -Infinity;
   const kept = isLimited && add !== null ? y : null;
   const saved = [input, weight, isLimited && add === null ? bias : null, kept].filter((t) => t !== null);
   return record(
@@ -131,7 +131,7 @@ export function normalizeChannels(input: Tensor, call: NormCall, ending = noEndi
       const [dweight, dbias] = [empty(1, [c]), empty(2, [c])];
       run(
         'batchNormBackward',
-        { n, c, s, training: training ? 1 : 0, ...range },
+        { n, c, s, training: training ? 1 : 0, low, high },
         {
           x, dy, weight: w, bias: b, mean, invstd, y: kept, passed: kept === null ? null : passed, dx, dweight, dbias,
         },

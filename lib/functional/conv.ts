@@ -41,7 +41,8 @@ function forward(
     run('conv', use.ready ? { ...d, packedReady } : d, { x, weight, bias, y, packed });
   } else {
     const add = ending.add == null ? null : contiguousElements(ending.add);
-    run('convThen', { ...d, packedReady, ...rangeOf(ending) }, { x, weight, bias, y, packed, add });
+    const { low, high } = rangeOf(ending);
+    run('convThen', { ...d, packedReady, low, high }, { x, weight, bias, y, packed, add });
   }
   use.ready = packed !== null;
   return y;

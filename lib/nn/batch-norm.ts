@@ -114,12 +114,14 @@ export abstract class BatchNorm extends LayerWithEnding {
     const counts = this.training && tracked !== null;
     const momentum = this.momentum ?? (counts ? 1 / (tracked.item() + 1) : 0);
     const y = batchNorm(input, this.runningMean, this.runningVar, {
-      ...ending,
       weight: this.weight,
       bias: this.bias,
       training: useBatch,
       momentum,
       eps: this.eps,
+      add: ending.add,
+      relu: ending.relu,
+      relu6: ending.relu6,
     });
     if (counts) add_(tracked, 1); // not if the input was refused
     return y;

@@ -107,7 +107,7 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
       // In evaluation what the layer has read goes straight to the next result, while the caches still hold it.
       if (isOwn && isNew && !isRecorded && keepsNothing(layer)) x.storage.release();
       // Backward of an ending reads its result.
-      isOwn = isRecorded ? makesResult(layer) && own === noEnding : keepsNothing(layer) && (isOwn || isNew);
+      isOwn = isRecorded ? own === noEnding && makesResult(layer) : keepsNothing(layer) && (isOwn || isNew);
       x = y;
     }
     return finish(x, end, isOwn);

@@ -24,8 +24,6 @@ import * as pooling from './pooling';
 const justRelu: Ending = { relu: true };
 const justRelu6: Ending = { relu6: true };
 
-const makers = [BatchNorm, ConvLayer, Linear];
-
 /** The `forward` of further layers that {@link keepsNothing} holds for. */
 const others: ReadonlySet<unknown> = new Set(
   [
@@ -45,7 +43,8 @@ const others: ReadonlySet<unknown> = new Set(
 
 /** True if the result of `layer` is memory of its own, and backward of `layer` does not read it. */
 export function makesResult(layer: Module): boolean {
-  return makers.some((maker) => layer instanceof maker) && takesEnding(layer);
+  const isMaker = layer instanceof ConvLayer || layer instanceof BatchNorm || layer instanceof Linear;
+  return isMaker && takesEnding(layer);
 }
 
 /** True for an elementwise function without hooks or a `forward` of its own. */

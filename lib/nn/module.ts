@@ -41,8 +41,8 @@ export interface LoadReport {
 }
 
 /** The method that runs: that of a subclass, or the wrapper of hooks, is another than that of a known class. */
-export function forwardOf(module: Module): unknown {
-  return Reflect.get(module, 'forward');
+export function forwardOf(module: { readonly forward: unknown }): unknown {
+  return module.forward;
 }
 
 function snakeCase(name: string): string {

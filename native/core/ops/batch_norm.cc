@@ -223,15 +223,16 @@ struct Gradients {
   bool has_ending;
   EndingMask<T> mask;  // a and b are yet to be set
 
-  bool remakes_y() const { return has_ending && mask.y == nullptr; }
-  // What dx is made of, after the sums.
-  const T* passed_of(const T* dy) const { return mask.y == nullptr ? dy : mask.passed; }
+  bool keeps_y() const { return mask.y != nullptr; }
+  bool remakes_y() const { return has_ending && !keeps_y(); }
+  // Where what passes is found, once it is written.
+  const T* passed_of(const T* dy) const { return keeps_y() ? mask.passed : dy; }
   // For elements from `at` on.
   EndingMask<T> mask_at(int64_t at, const T* a, const T* b) const {
     EndingMask<T> part = mask;
     part.a = a;
     part.b = b;
-    if (part.y != nullptr) {
+    if (keeps_y()) {
       part.y += at;
       part.passed += at;
     }
@@ -273,10 +274,14 @@ void backward_side_by_side(const Shape& shape, const T* x, const T* dy, const Gr
     const int64_t first = begin * shape.s;
     for (int64_t i = 0; i < shape.n; i += run) {
       const int64_t at = i * ld + first;
+      const int64_t rows = std::min(run, shape.n - i);
       const EndingMask<T> mask = g.mask_at(at, strip.y_a, strip.y_b);
-      kernels<T>().channel_gradient_sums(std::min(run, shape.n - i), strip.channels, shape.s, ld,
-                                         x + at, dy + at, strip.mean,
-                                         g.has_ending ? &mask : nullptr, strip.s1, strip.s2);
+      if (g.keeps_y()) {
+        kernels<T>().passing_rows(rows, strip.channels * shape.s, ld, dy + at, mask);
+      }
+      kernels<T>().channel_gradient_sums(rows, strip.channels, shape.s, ld, x + at,
+                                         g.passed_of(dy) + at, strip.mean,
+                                         g.remakes_y() ? &mask : nullptr, strip.s1, strip.s2);
     }
     for (int64_t j = 0; j < strip.channels; ++j)
       strip.set(j, g.finish(begin + j, {strip.s1[j], strip.s2[j]}));
