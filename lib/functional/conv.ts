@@ -127,19 +127,20 @@ export function convolution(
   return finish(y, ending, true);
 }
 
-function convTranspose(
-  op: string,
+/** The transposed convolution of `rank` spatial dimensions, with `ending`. @internal */
+export function transposedConvolution(
   rank: SpatialRank,
   input: Tensor,
   weight: Tensor,
   bias: Tensor | null,
   options: ConvTransposeOptions,
+  ending = noEnding,
 ): Tensor {
+  const op = `convTranspose${rank}d`;
   const { descriptor, outputShape } = planConvTranspose(op, rank, input, weight, bias, options);
   const { x, w, b, keep } = operands(input, weight, bias);
   const y = backwardInput(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype));
-  if (!needsGrad(input, weight, bias)) return y;
-  return record(
+  record(
     op,
     y,
     [input, weight, bias],
@@ -155,6 +156,7 @@ function convTranspose(
     },
     keep,
   );
+  return finish(y, ending, true);
 }
 
 /**
@@ -231,7 +233,7 @@ export function convTranspose1d(
   bias: Tensor | null = null,
   options: ConvTransposeOptions = {},
 ): Tensor {
-  return convTranspose('convTranspose1d', 1, input, weight, bias, options);
+  return transposedConvolution(1, input, weight, bias, options);
 }
 
 /**
@@ -250,7 +252,7 @@ export function convTranspose2d(
   bias: Tensor | null = null,
   options: ConvTransposeOptions = {},
 ): Tensor {
-  return convTranspose('convTranspose2d', 2, input, weight, bias, options);
+  return transposedConvolution(2, input, weight, bias, options);
 }
 
 /**
@@ -269,5 +271,5 @@ export function convTranspose3d(
   bias: Tensor | null = null,
   options: ConvTransposeOptions = {},
 ): Tensor {
-  return convTranspose('convTranspose3d', 3, input, weight, bias, options);
+  return transposedConvolution(3, input, weight, bias, options);
 }

@@ -1,16 +1,14 @@
 /** Convolution layers. The functions, with output sizes, are in `functional/conv.ts`. */
 import { ArgumentRangeError, describe } from '../errors';
 import {
-  convTranspose1d,
-  convTranspose2d,
-  convTranspose3d,
   convolution,
   type ConvOptions,
+  transposedConvolution,
   type ConvTransposeOptions,
 } from '../functional/conv';
 import { oneOf } from '../functional/checks';
 import { paddingPairs, type SpatialRank } from '../functional/conv-shape';
-import { finish, noEnding, type Ending } from '../functional/ending';
+import { noEnding, type Ending } from '../functional/ending';
 import { pad } from '../functional/pad';
 import { checkOptions, integer, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
@@ -63,7 +61,7 @@ export abstract class ConvLayer<
   inChannels: number;
 
   constructor(
-    rank: number,
+    protected readonly rank: SpatialRank,
     private readonly transposed: boolean,
     inChannels: number,
     readonly outChannels: number,
@@ -124,7 +122,7 @@ export abstract class ConvLayer<
 /** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
 export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
   constructor(
-    private readonly rank: SpatialRank,
+    rank: SpatialRank,
     inChannels: number,
     outChannels: number,
     kernel: Size | WithKernel<ConvLayerOptions>,
@@ -156,6 +154,23 @@ export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
     );
     const bordered = pad(input, pairs.reverse().flat(), { mode });
     return convolution(this.rank, bordered, weight, bias, { ...options, padding: 0 }, ending);
+  }
+}
+
+/** Transposed convolution layers. */
+export abstract class TransposedConv extends ConvLayer<ConvTransposeLayerOptions> {
+  constructor(
+    rank: SpatialRank,
+    inChannels: number,
+    outChannels: number,
+    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
+    options: ConvTransposeLayerOptions | undefined,
+  ) {
+    super(rank, true, inChannels, outChannels, kernel, options);
+  }
+
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    return transposedConvolution(this.rank, input, this.weight, this.bias, this.options, ending);
   }
 }
 
@@ -209,7 +224,7 @@ export class Conv3d extends PlainConv {
  * **Shape**: [n, inChannels, l] or [inChannels, l] ->
  * lOut = (l - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1
  */
-export class ConvTranspose1d extends ConvLayer<ConvTransposeLayerOptions> {
+export class ConvTranspose1d extends TransposedConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
   constructor(
@@ -218,11 +233,7 @@ export class ConvTranspose1d extends ConvLayer<ConvTransposeLayerOptions> {
     kernel: Size | WithKernel<ConvTransposeLayerOptions>,
     options?: ConvTransposeLayerOptions,
   ) {
-    super(1, true, a, b, kernel, options);
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    return finish(convTranspose1d(input, this.weight, this.bias, this.options), ending, true);
+    super(1, a, b, kernel, options);
   }
 }
 
@@ -232,7 +243,7 @@ export class ConvTranspose1d extends ConvLayer<ConvTransposeLayerOptions> {
  * @example
  * new nn.ConvTranspose2d(8, 4, 2, { stride: 2 }).forward(randn([1, 8, 7, 7])).shape; // [1, 4, 14, 14]
  */
-export class ConvTranspose2d extends ConvLayer<ConvTransposeLayerOptions> {
+export class ConvTranspose2d extends TransposedConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
   constructor(
@@ -241,16 +252,12 @@ export class ConvTranspose2d extends ConvLayer<ConvTransposeLayerOptions> {
     kernel: Size | WithKernel<ConvTransposeLayerOptions>,
     options?: ConvTransposeLayerOptions,
   ) {
-    super(2, true, a, b, kernel, options);
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    return finish(convTranspose2d(input, this.weight, this.bias, this.options), ending, true);
+    super(2, a, b, kernel, options);
   }
 }
 
 /** Transposed convolution of volumes, sizes as in {@link ConvTranspose1d}. */
-export class ConvTranspose3d extends ConvLayer<ConvTransposeLayerOptions> {
+export class ConvTranspose3d extends TransposedConv {
   constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
   constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
   constructor(
@@ -259,10 +266,6 @@ export class ConvTranspose3d extends ConvLayer<ConvTransposeLayerOptions> {
     kernel: Size | WithKernel<ConvTransposeLayerOptions>,
     options?: ConvTransposeLayerOptions,
   ) {
-    super(3, true, a, b, kernel, options);
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    return finish(convTranspose3d(input, this.weight, this.bias, this.options), ending, true);
+    super(3, a, b, kernel, options);
   }
 }

@@ -5,7 +5,7 @@ import { checkShape, formatShape, sizeOf } from '../shape';
 import { zeros } from '../tensor/create';
 import { scope } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
-import { Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d } from './conv';
+import { PlainConv, TransposedConv } from './conv';
 import { Linear } from './linear';
 import type { Module } from './module';
 
@@ -32,16 +32,8 @@ export interface Summary {
 
 function multiplyAdds(layer: Module, input: Tensor, output: Tensor): number {
   if (layer instanceof Linear) return output.numel * layer.inFeatures;
-  if (layer instanceof Conv1d || layer instanceof Conv2d || layer instanceof Conv3d) {
-    return output.numel * sizeOf(layer.weight.shape.slice(1));
-  }
-  if (
-    layer instanceof ConvTranspose1d ||
-    layer instanceof ConvTranspose2d ||
-    layer instanceof ConvTranspose3d
-  ) {
-    return input.numel * sizeOf(layer.weight.shape.slice(1));
-  }
+  if (layer instanceof PlainConv) return output.numel * sizeOf(layer.weight.shape.slice(1));
+  if (layer instanceof TransposedConv) return input.numel * sizeOf(layer.weight.shape.slice(1));
   return 0;
 }
 

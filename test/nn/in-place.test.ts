@@ -421,6 +421,8 @@ describe('batch norm and what follows it', () => {
 describe('forwardThen of other layers', () => {
   test.each([
     ['Linear', new nn.Linear(3, 3)],
+    ['ConvTranspose1d', new nn.ConvTranspose1d(4, 4, 3, { padding: 1 })],
+    ['Tanh', new nn.Tanh()],
     ['an empty Sequential', new nn.Sequential()],
     ['a Sequential that ends in a linear layer', new nn.Sequential(new nn.ReLU(), new nn.Linear(3, 3))],
     ['a Sequential that ends in an activation', new nn.Sequential(new nn.Linear(3, 3), new nn.ReLU())],
