@@ -43,18 +43,23 @@ bool in_blocks(const Gemm<T>& g) {
   return !g.b.transposed && g.m <= kFewRows && g.k > kBlockDepth && g.b.ld >= kLongRow;
 }
 
-// One tile of C from `depth` terms, the first of all or some of the others.
+// Tiles of C, rows [row, row_end) of a panel, from `depth` terms, the first of all or some of the
+// others.
 template <class T>
-void multiply_tile(const Gemm<T>& g, int64_t row, int64_t tile, int64_t col, int64_t depth,
-                   bool first, const T* packed_a, const T* packed_b) {
+void multiply_tiles(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t tile, int64_t col,
+                    int64_t depth, bool first, const T* packed_a, const T* packed_b) {
   const KernelTable<T>& kernel = kernels<T>();
-  const int64_t rows = std::min(tile, g.m - row);
+  const int64_t rows = row_end - row;
   const int64_t cols = std::min<int64_t>(kernel.gemm_nr, g.n - col);
   T* c = g.c + row * g.ldc + col;
-  const AheadRows<T> ahead = {c, g.ldc, rows, cols};
-  kernel.gemm_tile(rows, cols, depth, packed_a, tile, packed_b, c, g.ldc, g.accumulate || !first,
-                   first && g.row_bias != nullptr ? g.row_bias + row : nullptr,
-                   first && g.col_bias != nullptr ? g.col_bias + col : nullptr, &ahead, 1);
+  const AskRows<T> ask[] = {
+      {c, g.ldc, std::min(rows, tile), cols, 0, tile},
+      {c + tile * g.ldc, g.ldc, rows - tile, cols, 0, tile},  // a tile ahead
+  };
+  kernel.gemm_tiles(
+      {rows, tile, cols, depth, packed_a, packed_b, kernel.gemm_nr, c, g.ldc,
+       g.accumulate || !first, first && g.row_bias != nullptr ? g.row_bias + row : nullptr,
+       first && g.col_bias != nullptr ? g.col_bias + col : nullptr, 0, ask, 2, nullptr, 0});
 }
 
 // C from packed rows of A. Sums over blocks of k are added up in order.
@@ -79,8 +84,9 @@ void multiply_in_blocks(const Gemm<T>& g, int64_t tile, const T* packed_a) {
       }
       for (int64_t row = 0; row < g.m; row += tile) {
         for (int64_t panel = first; panel < last; ++panel) {
-          multiply_tile(g, row, tile, panel * nr, depth, p == 0, packed_a + row * g.k + p * tile,
-                        packed + (panel - first) * kBlockDepth * nr);
+          multiply_tiles(g, row, std::min(row + tile, g.m), tile, panel * nr, depth, p == 0,
+                         packed_a + row * g.k + p * tile,
+                         packed + (panel - first) * kBlockDepth * nr);
         }
       }
     }
@@ -161,9 +167,7 @@ void multiply(const Gemm<T>& g, bool blocks) {
   if (a_first) {
     for (int64_t col = 0; col < g.n; col += nr) {
       pack_b(col, packed_b);
-      for (int64_t row = 0; row < g.m; row += tile) {
-        multiply_tile(g, row, tile, col, g.k, true, packed_a + row * g.k, packed_b);
-      }
+      multiply_tiles(g, 0, g.m, tile, col, g.k, true, packed_a, packed_b);
     }
     return;
   }
@@ -171,7 +175,8 @@ void multiply(const Gemm<T>& g, bool blocks) {
   for (int64_t row = 0; row < g.m; row += tile) {
     pack_a(row, packed_a);
     for (int64_t col = 0; col < g.n; col += nr) {
-      multiply_tile(g, row, tile, col, g.k, true, packed_a, packed_b + col * g.k);
+      multiply_tiles(g, row, std::min(row + tile, g.m), tile, col, g.k, true, packed_a,
+                     packed_b + col * g.k);
     }
   }
 }

@@ -5,7 +5,7 @@
 // double exists for gradient checks and tests, where speed does not matter.
 //
 //   const KernelTable<T>& k = kernels<T>();
-//   k.gemm_tile(k.gemm_mr, n, ...);
+//   k.scale_add(n, ...);
 #ifndef LAMINAE_CORE_KERNELS_H_
 #define LAMINAE_CORE_KERNELS_H_
 

@@ -51,12 +51,44 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
-// Memory that a product asks for on its way, for what comes after it: `count` rows, `step` elements
-// apart, by their first and last of `width` elements.
+// Memory that the tiles of a product ask for on their way, as it is used after them: `count` rows
+// of `width` elements, `step` elements apart. Tile number `first` asks for the first `each` of
+// them, the next tile for the next, and so on; one with each step, as far as there are steps.
 template <class T>
-struct AheadRows {
+struct AskRows {
   const T* at;
   int64_t step, count, width;
+  int64_t first, each;
+};
+
+// Rows that the tiles copy to those of a panel: tile number 1 the first `each` of them, the next
+// tile the next, and so on; one every `pace` steps, all of them even if there are no steps left.
+// Each tile asks for what the next one copies.
+template <class T>
+struct CopyRows {
+  const T* from;
+  int64_t step, count, width;
+  T* to;
+  int64_t each, pace;
+};
+
+// What gemm_tiles multiplies, written there.
+template <class T>
+struct GemmTiles {
+  int64_t m, tile, n, k;
+  const T* a;
+  const T* b;
+  int64_t ldb;
+  T* c;
+  int64_t ldc;
+  bool accumulate;
+  const T* row_bias;
+  const T* col_bias;
+  int64_t number;  // of the first tile, for what follows
+  const AskRows<T>* ask;
+  int64_t asks;
+  const CopyRows<T>* copy;
+  int64_t copies;
 };
 
 // The terms of an output of conv_channels and conv_pixels: channels, x_channel apart in x, times

@@ -101,7 +101,7 @@ LAMINAE_INLINE void conv_channels_dispatch(int64_t lines, int64_t pixels, int64_
 // y[j * y_row + l * y_line + i] = bias[j] + sum over channels c and taps t of
 //   w[(c * taps + t) * gemm_nr + j] x[c * x_channel + offsets[t] + l * x_line + i]
 // for j < rows <= gemm_nr, l < lines <= 2, i < pixels <= gemm_mr; two lines if
-// 2 * pixels * ceil(rows / vec_width) accumulators are not more than those of gemm_tile. Terms are
+// 2 * pixels * ceil(rows / vec_width) accumulators are not more than those of gemm_tiles. Terms are
 // added in the order of w, the bias last. `room` elements from the first pixel of the last line on
 // are written later, or never read: stores may spill there. The same holds for the first line up
 // to y_line.

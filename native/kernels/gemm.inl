@@ -1,23 +1,26 @@
-// gemm_tile: the register-tiled inner product of packed panels, and gemv for a single column.
+// gemm_tiles: the register-tiled inner product of packed panels, and gemv for a single column.
 //
 //   c[i][j] (+)= sum_p a[p][i] b[p][j] + row_bias[i] + col_bias[j]
-//     i in [0, mr), 1 <= mr <= gemm_mr;  j in [0, n), 1 <= n <= gemm_nr;  p in [0, k), k >= 0
-//     a [k][lda]       panel of rows, lda >= mr (pack_panel*, usually lda = gemm_mr)
-//     b [k][gemm_nr]   panel of columns, zero filled beyond n
-//     c [mr][ldc]      row-major; only columns < n are read or written
-//     row_bias [mr], col_bias [n]: null for none; accumulate adds to c instead of overwriting it
-//     ahead [aheads]   what to ask for meanwhile, a row with each p: rows of c that come next, or
-//                      of what is packed next. Asked for by the tile that writes them they come
-//                      too late: a 1x1 convolution 64->256 @56 batch 8 on two threads takes 1.81
-//                      to 1.98 ms so, else 1.72.
+//     i in [0, m);  j in [0, n), 1 <= n <= gemm_nr;  p in [0, k), k >= 0
+//     a [ceil(m / tile)][k][tile]   rows in tiles (pack_panel*), tile <= gemm_mr or m <= gemm_mr
+//     b [k][ldb]       rows of gemm_nr columns, zero filled beyond n
+//     c [m][ldc]       row-major; only columns < n are read or written
+//     row_bias [m], col_bias [n]: null for none; accumulate adds to c instead of overwriting it
+//     ask [asks], copy [copies]   what is asked for and copied meanwhile: rows of c that come next,
+//                      or of what is multiplied next. A tile that asked for the rows of c that it
+//                      writes itself would wait for them: a 1x1 convolution 64->256 @56 batch 8
+//                      takes 20 % longer so.
 //
-// All of k accumulates in registers, so c is touched once. Every mr has its own fully unrolled
-// instance, as has every number of vectors per row, so a narrow last panel costs what it holds.
-// Split m into balanced tiles (64 = 13+13+13+13+12), not into full ones and a remainder.
+// All of k accumulates in registers, so c is touched once. Every number of rows has its own fully
+// unrolled instance, as has every number of vectors per row, so a narrow last panel costs what it
+// holds. Split m into balanced tiles (64 = 13+13+13+13+12), not into full ones and a remainder.
 //
 // Measured on a Zen 5 core with packed panels in L1 or L2, as a share of fma_peak of the same
 // process: 14x32 98.5-99.7 %, 13x32 and 7x32 98-99 %, AVX2 6x16 99 %, portable 4x8 77 %. Unrolling
 // k gains nothing, and makes GCC spill in the portable tile (60 %).
+//
+// A call makes all tiles of a panel: what a caller does between two tiles of k = 64 costs 3 %,
+// since the CPU finds the way through it only when nothing is left to multiply.
 
 template <class T, int NV>
 LAMINAE_INLINE void load_row(const T* b, Vec<T> (&bv)[NV]) {
@@ -111,129 +114,124 @@ LAMINAE_INLINE void gemm_clear(Vec<T> (&acc)[MR][NV]) {
   }
 }
 
-// gemm_step, and on to the next; PACKS: copies the row of b to packed.
-template <bool PACKS, int MR, int NV, class T>
-LAMINAE_INLINE void gemm_next(const T*& a, int64_t lda, const T*& b, int64_t ldb, T*& packed,
+// gemm_step, and on to the next.
+template <int MR, int NV, class T>
+LAMINAE_INLINE void gemm_next(const T*& a, int64_t lda, const T*& b, int64_t ldb,
                               Vec<T> (&acc)[MR][NV]) {
-  if constexpr (PACKS) {
-    LAMINAE_UNROLL for (int j = 0; j < NV * Vec<T>::kWidth; j += Vec<T>::kWidth) {
-      Vec<T>::load(b + j).store(packed + j);
-    }
-    packed += GemmTile<T>::kNr;
-  }
   gemm_step(a, b, acc);
   a += lda;
   b += ldb;
 }
 
-// All k steps, the first of them with a row of `ahead` each.
-template <bool PACKS, int MR, int NV, class T>
-LAMINAE_INLINE void gemm_steps(int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
-                               T* packed, const AheadRows<T>* ahead, int64_t aheads,
-                               Vec<T> (&acc)[MR][NV]) {
-  int64_t p = 0;
-  for (int64_t s = 0; s < aheads; s++) {
-    const int64_t end = k - p < ahead[s].count ? k : p + ahead[s].count;
-    const T* at = ahead[s].at;
-    for (; p < end; p++) {
-      LAMINAE_PREFETCH(at);
-      LAMINAE_PREFETCH(at + ahead[s].width / 2);
-      LAMINAE_PREFETCH(at + ahead[s].width - 1);
-      at += ahead[s].step;
-      gemm_next<PACKS>(a, lda, b, ldb, packed, acc);
-    }
-  }
-  for (; p < k; p++) gemm_next<PACKS>(a, lda, b, ldb, packed, acc);
+template <class T>
+LAMINAE_INLINE void ask_for_row(const T* at, int64_t width) {
+  LAMINAE_PREFETCH(at);
+  LAMINAE_PREFETCH(at + width / 2);
+  LAMINAE_PREFETCH(at + width - 1);
 }
 
+template <class T>
+LAMINAE_INLINE void copy_panel_row(const T* from, int64_t width, T* to) {
+  constexpr int64_t kW = Vec<T>::kWidth;
+  if (width == GemmTile<T>::kNr) {
+    Vec<T> row[GemmTile<T>::kNr / kW];
+    load_row(from, row);
+    LAMINAE_UNROLL for (int j = 0; j < GemmTile<T>::kNr / kW; j++) row[j].store(to + j * kW);
+    return;
+  }
+  int64_t i = 0;
+  for (; i + kW <= width; i += kW) Vec<T>::load(from + i).store(to + i);
+  if (i < width) Vec<T>::load_n(from + i, width - i).store_n(to + i, width - i);
+}
+
+// All k steps of tile `number`, with its share of what is asked for and copied. Asking comes first:
+// it is a few long loops, while the CPU is still catching up with what came between the tiles.
+template <int MR, int NV, class T>
+LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a,
+                               Vec<T> (&acc)[MR][NV]) {
+  const T* b = g.b;
+  int64_t p = 0;
+  for (int64_t s = 0; s < g.asks; s++) {
+    const AskRows<T>& ask = g.ask[s];
+    int64_t row = (number - ask.first) * ask.each;
+    if (row < 0) continue;
+    const int64_t end = ask.count - row < ask.each ? ask.count : row + ask.each;
+    const T* at = ask.at + row * ask.step;
+    for (; row < end && p < g.k; row++, p++) {
+      ask_for_row(at, ask.width);
+      at += ask.step;
+      gemm_next(a, g.tile, b, g.ldb, acc);
+    }
+  }
+  for (int64_t s = 0; s < g.copies; s++) {
+    const CopyRows<T>& copy = g.copy[s];
+    int64_t row = (number - 1) * copy.each;
+    if (row < 0) continue;
+    const int64_t end = copy.count - row < copy.each ? copy.count : row + copy.each;
+    const T* from = copy.from + row * copy.step;
+    T* to = copy.to + row * GemmTile<T>::kNr;
+    for (; row < end; row++) {
+      const bool goes_on = row + copy.each < copy.count;
+      ask_for_row(goes_on ? from + copy.each * copy.step : from, copy.width);
+      copy_panel_row(from, copy.width, to);
+      from += copy.step;
+      to += GemmTile<T>::kNr;
+      const int64_t stop = g.k - p < copy.pace ? g.k : p + copy.pace;
+      for (; p < stop; p++) gemm_next(a, g.tile, b, g.ldb, acc);
+    }
+  }
+  for (; p < g.k; p++) gemm_next(a, g.tile, b, g.ldb, acc);
+}
+
+// `tiles` tiles of MR rows, the first of them from row `row` on.
 template <class T, int MR, int NV>
-LAMINAE_NOINLINE void gemm_tile_fixed(int64_t n, int64_t k, const T* a, int64_t lda, const T* b,
-                                      T* c, int64_t ldc, bool accumulate, const T* row_bias,
-                                      const T* col_bias, const AheadRows<T>* ahead,
-                                      int64_t aheads) {
-  constexpr int kNr = GemmTile<T>::kNr;
-  Vec<T> acc[MR][NV];
-  gemm_clear(acc);
-  gemm_steps<false>(k, a, lda, b, kNr, static_cast<T*>(nullptr), ahead, aheads, acc);
-  gemm_epilogue(n, c, ldc, accumulate, row_bias, col_bias, acc);
+LAMINAE_NOINLINE void gemm_tile_fixed(const GemmTiles<T>& g, int64_t row, int64_t tiles) {
+  const int64_t first = row / g.tile;
+  const T* a = g.a + first * g.tile * g.k;
+  T* c = g.c + row * g.ldc;
+  const T* row_bias = g.row_bias == nullptr ? nullptr : g.row_bias + row;
+  for (int64_t t = 0; t < tiles; t++) {
+    Vec<T> acc[MR][NV];
+    gemm_clear(acc);
+    gemm_steps(g, g.number + first + t, a, acc);
+    gemm_epilogue(g.n, c, g.ldc, g.accumulate, row_bias, g.col_bias, acc);
+    a += g.tile * g.k;
+    c += MR * g.ldc;
+    if (row_bias != nullptr) row_bias += MR;
+  }
 }
 
 template <class T, int MR>
-LAMINAE_INLINE void gemm_tile_rows(int64_t n, int64_t k, const T* a, int64_t lda, const T* b, T* c,
-                                   int64_t ldc, bool accumulate, const T* row_bias,
-                                   const T* col_bias, const AheadRows<T>* ahead, int64_t aheads) {
+LAMINAE_INLINE void gemm_tile_columns(const GemmTiles<T>& g, int64_t row, int64_t tiles) {
   constexpr int kWidth = Vec<T>::kWidth;
   constexpr int kNv = GemmTile<T>::kNr / kWidth;
   static_assert(kNv == 2 || kNv == 3, "two or three vectors per row of c");
-  if (n > (kNv - 1) * kWidth) {
-    gemm_tile_fixed<T, MR, kNv>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias, ahead,
-                                aheads);
-  } else if (kNv == 2 || n <= kWidth) {
-    gemm_tile_fixed<T, MR, 1>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias, ahead,
-                              aheads);
+  if (g.n > (kNv - 1) * kWidth) {
+    gemm_tile_fixed<T, MR, kNv>(g, row, tiles);
+  } else if (kNv == 2 || g.n <= kWidth) {
+    gemm_tile_fixed<T, MR, 1>(g, row, tiles);
   } else {
-    gemm_tile_fixed<T, MR, 2>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias, ahead,
-                              aheads);
+    gemm_tile_fixed<T, MR, 2>(g, row, tiles);
   }
 }
 
-// Finds the instance for mr by counting MR down from the largest.
+// Finds the instance for tiles of mr rows by counting MR down from the largest.
 template <class T, int MR>
-LAMINAE_INLINE void gemm_tile_dispatch(int64_t mr, int64_t n, int64_t k, const T* a, int64_t lda,
-                                       const T* b, T* c, int64_t ldc, bool accumulate,
-                                       const T* row_bias, const T* col_bias,
-                                       const AheadRows<T>* ahead, int64_t aheads) {
+LAMINAE_INLINE void gemm_tile_dispatch(const GemmTiles<T>& g, int64_t mr, int64_t row,
+                                       int64_t tiles) {
   if (mr == MR) {
-    gemm_tile_rows<T, MR>(n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias, ahead, aheads);
+    gemm_tile_columns<T, MR>(g, row, tiles);
   } else if constexpr (MR > 1) {
-    gemm_tile_dispatch<T, MR - 1>(mr, n, k, a, lda, b, c, ldc, accumulate, row_bias, col_bias,
-                                  ahead, aheads);
+    gemm_tile_dispatch<T, MR - 1>(g, mr, row, tiles);
   }
 }
 
 template <class T>
-void gemm_tile(int64_t mr, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, T* c,
-               int64_t ldc, bool accumulate, const T* row_bias, const T* col_bias,
-               const AheadRows<T>* ahead, int64_t aheads) {
-  gemm_tile_dispatch<T, GemmTile<T>::kMr>(mr, n, k, a, lda, b, c, ldc, accumulate, row_bias,
-                                          col_bias, ahead, aheads);
-}
-
-template <class T, int MR>
-LAMINAE_NOINLINE void gemm_tile_packing_fixed(int64_t k, const T* a, int64_t lda, const T* b,
-                                              int64_t ldb, T* packed, T* c, int64_t ldc,
-                                              const T* row_bias, const AheadRows<T>* ahead,
-                                              int64_t aheads) {
-  constexpr int kNr = GemmTile<T>::kNr;
-  constexpr int kNv = kNr / Vec<T>::kWidth;
-  Vec<T> acc[MR][kNv];
-  gemm_clear(acc);
-  gemm_steps<true>(k, a, lda, b, ldb, packed, ahead, aheads, acc);
-  gemm_epilogue(kNr, c, ldc, false, row_bias, static_cast<const T*>(nullptr), acc);
-}
-
-template <class T, int MR>
-LAMINAE_INLINE void gemm_tile_packing_dispatch(int64_t mr, int64_t k, const T* a, int64_t lda,
-                                               const T* b, int64_t ldb, T* packed, T* c,
-                                               int64_t ldc, const T* row_bias,
-                                               const AheadRows<T>* ahead, int64_t aheads) {
-  if (mr == MR) {
-    gemm_tile_packing_fixed<T, MR>(k, a, lda, b, ldb, packed, c, ldc, row_bias, ahead, aheads);
-  } else if constexpr (MR > 1) {
-    gemm_tile_packing_dispatch<T, MR - 1>(mr, k, a, lda, b, ldb, packed, c, ldc, row_bias, ahead,
-                                          aheads);
-  }
-}
-
-// gemm_tile with all gemm_nr columns of b [k][ldb] as they lie, which are packed on the way, to
-// packed [k][gemm_nr] for the tiles that follow. A 1x1 convolution 256->64 @56 batch 8 takes 4.2 ms
-// so, 5.3 with pack_panel before the first tile.
-template <class T>
-void gemm_tile_packing(int64_t mr, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
-                       T* packed, T* c, int64_t ldc, const T* row_bias, const AheadRows<T>* ahead,
-                       int64_t aheads) {
-  gemm_tile_packing_dispatch<T, GemmTile<T>::kMr>(mr, k, a, lda, b, ldb, packed, c, ldc, row_bias,
-                                                  ahead, aheads);
+void gemm_tiles(const GemmTiles<T>& g) {
+  const int64_t full = g.m / g.tile;
+  const int64_t rest = g.m % g.tile;
+  if (full > 0) gemm_tile_dispatch<T, GemmTile<T>::kMr>(g, g.tile, 0, full);
+  if (rest > 0) gemm_tile_dispatch<T, GemmTile<T>::kMr>(g, rest, g.m - rest, 1);
 }
 
 // Four rows share each load of x; two accumulators per row hide the latency of the FMA.

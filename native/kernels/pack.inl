@@ -1,4 +1,4 @@
-// Packing of matrices into the panels gemm_tile reads, and plain transposition.
+// Packing of matrices into the panels gemm_tiles reads, and plain transposition.
 //
 // A panel is [k][panel_width] with `width` columns of data and zeros from width to panel_width:
 // for the a side panel_width is usually gemm_mr, for the b side it must be gemm_nr.

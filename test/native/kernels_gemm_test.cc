@@ -1,5 +1,5 @@
-// gemm_tile, gemm_tile_packing and gemv against plain double loops: every mr and n, biases,
-// accumulation, guard pages.
+// gemm_tiles and gemv against plain double loops: every number of rows and n, biases, accumulation,
+// guard pages, what is copied by the way.
 #include <algorithm>
 #include <type_traits>
 
@@ -44,10 +44,11 @@ void check_tile(const KernelTable<T>& table, const Case& s, Touch touch, Random&
   }
   const std::vector<T> before(c.data(), c.data() + c.size());
   // Rows of c and of b, more of them than there are steps for.
-  const laminae::AheadRows<T> ahead[] = {{c.data(), s.ldc, s.mr, s.n}, {b.data(), nr, s.k, nr}};
-  table.gemm_tile(s.mr, s.n, s.k, a.data(), s.lda, b.data(), c.data(), s.ldc, s.accumulate,
-                  s.row_bias ? row_bias.data() : nullptr, s.col_bias ? col_bias.data() : nullptr,
-                  ahead, random.integer(0, 2));
+  const laminae::AskRows<T> ask[] = {{c.data(), s.ldc, s.mr, s.n, 0, s.mr},
+                                     {b.data(), nr, s.k, nr, 0, s.k}};
+  table.gemm_tiles({s.mr, s.lda, s.n, s.k, a.data(), b.data(), nr, c.data(), s.ldc, s.accumulate,
+                    s.row_bias ? row_bias.data() : nullptr, s.col_bias ? col_bias.data() : nullptr,
+                    0, ask, random.integer(0, 2), nullptr, 0});
 
   double worst = 0.0;
   for (int64_t i = 0; i < s.mr; i++) {
@@ -77,7 +78,7 @@ void check_tile(const KernelTable<T>& table, const Case& s, Touch touch, Random&
 
 }  // namespace
 
-TEST_CASE("gemm_tile: every mr and n, k around the unrolling") {
+TEST_CASE("gemm_tiles: every mr and n, k around the unrolling") {
   for_each_table([](const auto& table) {
     Random random(1);
     for (int64_t mr = 1; mr <= table.gemm_mr; mr++) {
@@ -92,7 +93,7 @@ TEST_CASE("gemm_tile: every mr and n, k around the unrolling") {
   });
 }
 
-TEST_CASE("gemm_tile: biases, accumulation, row lengths, both guard pages, exact integers") {
+TEST_CASE("gemm_tiles: biases, accumulation, row lengths, both guard pages, exact integers") {
   for_each_table([](const auto& table) {
     Random random(2);
     for (Touch touch : kTouches) {
@@ -116,7 +117,7 @@ TEST_CASE("gemm_tile: biases, accumulation, row lengths, both guard pages, exact
   });
 }
 
-TEST_CASE("gemm_tile: long k") {
+TEST_CASE("gemm_tiles: long k") {
   for_each_table([](const auto& table) {
     Random random(3);
     check_tile(table,
@@ -125,14 +126,14 @@ TEST_CASE("gemm_tile: long k") {
   });
 }
 
-TEST_CASE("gemm_tile: a NaN spreads over its own row or column only") {
+TEST_CASE("gemm_tiles: a NaN spreads over its own row or column only") {
   for_each_table([](const auto& table) {
     using T = std::decay_t<decltype(table.fma_peak(0))>;
     const int64_t mr = table.gemm_mr, nr = table.gemm_nr, k = 6;
     std::vector<T> a(k * mr, T(1)), b(k * nr, T(1)), c(mr * nr);
     a[2 * mr + 1] = std::numeric_limits<T>::quiet_NaN();
-    table.gemm_tile(mr, nr, k, a.data(), mr, b.data(), c.data(), nr, false, nullptr, nullptr,
-                    nullptr, 0);
+    table.gemm_tiles({mr, mr, nr, k, a.data(), b.data(), nr, c.data(), nr, false, nullptr, nullptr,
+                      0, nullptr, 0, nullptr, 0});
     bool right = true;
     for (int64_t i = 0; i < mr; i++) {
       for (int64_t j = 0; j < nr; j++) {
@@ -143,34 +144,57 @@ TEST_CASE("gemm_tile: a NaN spreads over its own row or column only") {
   });
 }
 
-TEST_CASE("gemm_tile_packing: the bits of gemm_tile, and the panel, with guard pages") {
+TEST_CASE("gemm_tiles: many tiles have the bits of each alone, and copy a panel by the way") {
   for_each_table([](const auto& table) {
     using T = std::decay_t<decltype(table.fma_peak(0))>;
     Random random(5);
     const int64_t nr = table.gemm_nr;
     for (Touch touch : kTouches) {
-      for (int64_t mr = 1; mr <= table.gemm_mr; mr++) {
-        for (int64_t k : {1, 2, 7}) {
-          CAPTURE(mr);
-          CAPTURE(k);
-          const int64_t ldb = nr + random.integer(0, 5), ldc = nr + random.integer(0, 5);
-          GuardedBuffer<T> a(k * mr, touch), b((k - 1) * ldb + nr, touch), packed(k * nr, touch);
-          GuardedBuffer<T> bias(mr, touch), c((mr - 1) * ldc + nr, touch),
-              expected(c.size(), touch);
-          for (auto* buffer : {&a, &b, &bias}) buffer->randomize(random);
-          for (auto* buffer : {&c, &expected}) buffer->fill(T(9));
-          const T* with_bias = random.integer(0, 1) == 0 ? nullptr : bias.data();
-          const laminae::AheadRows<T> ahead = {c.data(), ldc, mr, nr};
-          table.gemm_tile_packing(mr, k, a.data(), mr, b.data(), ldb, packed.data(), c.data(), ldc,
-                                  with_bias, &ahead, random.integer(0, 1));
-          table.gemm_tile(mr, nr, k, a.data(), mr, packed.data(), expected.data(), ldc, false,
-                          with_bias, nullptr, nullptr, 0);
-          bool right = true;
-          for (int64_t p = 0; p < k; p++) {
-            for (int64_t j = 0; j < nr; j++) right = right && packed[p * nr + j] == b[p * ldb + j];
+      for (int64_t tile : {int64_t{1}, int64_t{3}, int64_t{table.gemm_mr}}) {
+        for (int64_t tiles : {1, 2, 5}) {
+          for (int64_t k : {1, 2, 7, 40}) {
+            const int64_t m = tiles * tile - random.integer(0, tile - 1);
+            const int64_t n = random.integer(0, 1) == 0 ? nr : random.integer(1, nr);
+            CAPTURE(m);
+            CAPTURE(n);
+            CAPTURE(k);
+            const int64_t ld = nr + random.integer(0, 5), ldc = n + random.integer(0, 5);
+            const int64_t ldb = nr + random.integer(0, 5);
+            const int64_t rows = random.integer(1, 30);  // copied, in two pieces or one
+            const int64_t width = random.integer(0, 1) == 0 ? nr : random.integer(1, nr - 1);
+            GuardedBuffer<T> a(tiles * k * tile, touch), b((k - 1) * ldb + nr, touch),
+                bias(m, touch);
+            GuardedBuffer<T> c((m - 1) * ldc + n, touch), expected(c.size(), touch);
+            GuardedBuffer<T> next((rows - 1) * ld + nr, touch), panel(rows * nr, touch);
+            for (auto* buffer : {&a, &b, &bias, &next}) buffer->randomize(random);
+            for (auto* buffer : {&c, &expected}) buffer->fill(T(9));
+            panel.fill(T(7));
+            const bool with_bias = random.integer(0, 1) == 0;
+            const int64_t number = tiles > 1 ? 0 : 1;  // the first tile may be in another call
+            const int64_t each = (rows + tiles + number - 2) / (tiles + number - 1);
+            const int64_t pace = random.integer(1, 4);
+            const laminae::AskRows<T> ask = {c.data() + tile * ldc, ldc, m - tile, n, 0, tile};
+            const laminae::CopyRows<T> copy[] = {
+                {next.data(), ld, rows, width, panel.data(), each, pace},
+                {next.data() + width, ld, rows, nr - width, panel.data() + width, each, pace}};
+            table.gemm_tiles({m, tile, n, k, a.data(), b.data(), ldb, c.data(), ldc, false,
+                              with_bias ? bias.data() : nullptr, nullptr, number, &ask, 1, copy,
+                              width < nr ? 2 : 1});
+            for (int64_t row = 0; row < m; row += tile) {
+              table.gemm_tiles({std::min(tile, m - row), tile, n, k, a.data() + row * k, b.data(),
+                                ldb, expected.data() + row * ldc, ldc, false,
+                                with_bias ? bias.data() + row : nullptr, nullptr, 0, nullptr, 0,
+                                nullptr, 0});
+            }
+            bool right = true;
+            for (int64_t i = 0; i < c.size(); i++) right = right && c[i] == expected[i];
+            for (int64_t r = 0; r < rows; r++) {
+              for (int64_t j = 0; j < nr; j++) {
+                right = right && panel[r * nr + j] == next[r * ld + j];
+              }
+            }
+            CHECK(right);
           }
-          for (int64_t i = 0; i < c.size(); i++) right = right && c[i] == expected[i];
-          CHECK(right);
         }
       }
     }

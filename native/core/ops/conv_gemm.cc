@@ -3,8 +3,8 @@
 //   y [rows, n * grid] = w [rows, depth] * columns [depth, n * grid]
 //
 // Columns run over images and grid positions alike, so small maps fill the lanes. A panel of
-// gemm_nr columns is packed straight from the images, by the first row tile if it is a piece of
-// them as it is, and all row tiles are multiplied with it while it is in cache. A tile is stored
+// gemm_nr columns is read where it lies in the images, or packed from there while the panel before
+// it is multiplied, and all row tiles are multiplied with it while it is in cache. A tile is stored
 // right into y where its panel lies within one image, and by way of a small buffer otherwise.
 #include <algorithm>
 
@@ -25,21 +25,15 @@ struct Segment {
   int64_t to;  // first element in y, for row 0
 };
 
-constexpr int64_t kPieces = 2;  // of y or x that a panel covers, to be asked for
+constexpr int64_t kPieces = 2;  // of x or y that a panel covers, to be asked for or copied
 
-// What a tile asks for on its way.
+// What the tiles of a panel ask for and copy on their way.
 template <class T>
-struct AheadList {
-  AheadRows<T> list[2 * kPieces];
-  int64_t count = 0;
-  void add(const AheadRows<T>& ahead) { list[count++] = ahead; }
-  // `rows` rows of each of the others, `offset` behind them.
-  void add(const AheadList& others, int64_t offset, int64_t rows) {
-    for (int64_t i = 0; i < others.count; ++i) {
-      const AheadRows<T>& other = others.list[i];
-      add({other.at + offset, other.step, rows, other.width});
-    }
-  }
+struct Ahead {
+  AskRows<T> ask[3 * kPieces];
+  int64_t asks = 0;
+  CopyRows<T> copy[kPieces];
+  int64_t copies = 0;
 };
 
 // One panel: where its columns come from and where they go.
@@ -97,66 +91,94 @@ class Panel {
 
   int64_t group() const { return group_; }
 
+  // Where its columns lie in x [channels][x_plane], if they may be read there; else nullptr.
+  // Nothing is packed then: with packing, 144->24 @56 batch 8 takes 8 % longer, 64->256 1 %.
+  // Channels that are multiples of 2 KiB apart compete for few sets of the L1 cache: 32->128 @64
+  // takes 25 % longer if they are read there.
+  template <class T>
+  const T* direct(const T* x) const {
+    constexpr int64_t kNear = 128, kApart = 2048;  // bytes
+    const int64_t apart = s_.x_plane() * static_cast<int64_t>(sizeof(T)) % kApart;
+    if (!is_plain() || run_count_ > 1 || std::min(apart, kApart - apart) < kNear) return nullptr;
+    return piece(x, 0);
+  }
+
   template <class T>
   void pack(const T* x, T* packed) const {
     kernels<T>().pack_taps(s_, x, run_count_, runs_, packed);
   }
 
-  // Where the panel lies in x [channels][x_plane] as it is; nullptr if it does not.
+  // Has it brought near in the course of `tiles` tiles of another panel; true if packed too.
   template <class T>
-  const T* unpacked(const T* x) const {
-    const bool whole = pointwise_ && run_count_ == 1 && count_ == nr_;
-    return whole ? x + runs_[0].image + runs_[0].at[2] : nullptr;
+  bool bring_near(const T* x, int64_t tiles, T* packed, Ahead<T>& ahead) const {
+    constexpr int64_t kMostPace = 8;
+    if (!is_plain()) return false;
+    const bool copies = tiles > 1 && direct(x) == nullptr;
+    const int64_t each = ceil_div(s_.channels, copies ? tiles - 1 : tiles);
+    // Spread over half of the steps: memory answers late when it is asked for much at once.
+    const int64_t pace = std::clamp<int64_t>(s_.channels / (2 * each * run_count_), 1, kMostPace);
+    for (int64_t i = 0; i < run_count_; ++i) {
+      const int64_t count = copies ? each : s_.channels;
+      ahead.ask[ahead.asks++] = {piece(x, i), s_.x_plane(), count, runs_[i].count, 0, each};
+      if (!copies) continue;
+      ahead.copy[ahead.copies++] = {
+          piece(x, i), s_.x_plane(), s_.channels, runs_[i].count, packed + runs_[i].column,
+          each,        pace};
+    }
+    return copies;
   }
 
-  // Asks for `rows` rows of y, which are made next, or for channels [channel, channel + count) of
-  // x, which are packed next; not where they are many small pieces.
+  // Asks for rows [row, row + count) of y, `each` in each tile from number `first` on; not where
+  // they are many small pieces.
   template <class T>
-  void ask_for_rows(const T* y, int64_t rows, AheadList<T>& list) const {
+  void ask_for_rows(const T* y, int64_t row, int64_t count, int64_t first, int64_t each,
+                    Ahead<T>& ahead) const {
     if (segment_count_ > kPieces) return;
-    for (int64_t i = 0; i < segment_count_; ++i) {
-      list.add({y + segments_[i].to, s_.grid_plane(), rows, segments_[i].count});
-    }
-  }
-  template <class T>
-  void ask_for_channels(const T* x, int64_t channel, int64_t count, AheadList<T>& list) const {
-    if (!pointwise_ || segment_count_ > kPieces) return;
-    for (int64_t i = 0; i < segment_count_; ++i) {
-      list.add({x + channel * s_.x_plane() + runs_[i].image + runs_[i].at[2], s_.x_plane(), count,
-                runs_[i].count});
-    }
-  }
-
-  // As multiply, for the first tile of a panel that lies in x as it is; packs it on the way.
-  template <class T>
-  void pack_and_multiply(const T* from, int64_t rows, const T* weights, int64_t ld, T* packed,
-                         const T* bias, T* y, const AheadList<T>& ahead) const {
-    kernels<T>().gemm_tile_packing(rows, s_.channels, weights, ld, from, s_.x_plane(), packed,
-                                   y + segments_[0].to, s_.grid_plane(), bias, ahead.list,
-                                   ahead.count);
-  }
-
-  // y (of row 0 of the tile) = weights [depth][ld] * packed + bias; buffer holds rows * nr
-  // elements.
-  template <class T>
-  void multiply(int64_t rows, const T* weights, int64_t ld, const T* packed, const T* bias, T* y,
-                T* buffer, const AheadList<T>& ahead) const {
     const int64_t plane = s_.grid_plane();
+    for (int64_t i = 0; i < segment_count_; ++i) {
+      ahead.ask[ahead.asks++] = {
+          y + row * plane + segments_[i].to, plane, count, segments_[i].count, first, each};
+    }
+  }
+
+  // y (of row 0) = weights [tiles][depth][tile] * columns [depth][ld] + bias, for `rows` rows;
+  // buffer holds tile * nr elements.
+  template <class T>
+  void multiply(int64_t rows, int64_t tile, const T* weights, const T* columns, int64_t ld,
+                const T* bias, T* y, T* buffer, const Ahead<T>& ahead) const {
+    const int64_t plane = s_.grid_plane();
+    GemmTiles<T> g = {
+        rows,        tile,  count_, s_.depth(), weights, columns,   ld,         y + segments_[0].to,
+        plane,       false, bias,   nullptr,    0,       ahead.ask, ahead.asks, ahead.copy,
+        ahead.copies};
     if (segment_count_ == 1) {
-      kernels<T>().gemm_tile(rows, count_, s_.depth(), weights, ld, packed, y + segments_[0].to,
-                             plane, false, bias, nullptr, ahead.list, ahead.count);
+      kernels<T>().gemm_tiles(g);
       return;
     }
-    kernels<T>().gemm_tile(rows, count_, s_.depth(), weights, ld, packed, buffer, nr_, false, bias,
-                           nullptr, ahead.list, ahead.count);
-    for (int64_t i = 0; i < segment_count_; ++i) {
-      const Segment& segment = segments_[i];
-      kernels<T>().copy_rows(rows, segment.count, buffer + segment.column, nr_, nullptr, T{1},
-                             y + segment.to, plane);
+    g.c = buffer;
+    g.ldc = nr_;
+    for (int64_t row = 0; row < rows; row += tile) {
+      g.m = std::min(tile, rows - row);
+      kernels<T>().gemm_tiles(g);
+      g.a += tile * g.k;
+      if (bias != nullptr) g.row_bias += tile;
+      ++g.number;
+      for (int64_t i = 0; i < segment_count_; ++i) {
+        const Segment& segment = segments_[i];
+        kernels<T>().copy_rows(g.m, segment.count, buffer + segment.column, nr_, nullptr, T{1},
+                               y + row * plane + segment.to, plane);
+      }
     }
   }
 
  private:
+  // Whether it consists of few pieces of x, full of columns.
+  bool is_plain() const { return pointwise_ && run_count_ <= kPieces && count_ == nr_; }
+  template <class T>
+  const T* piece(const T* x, int64_t i) const {
+    return x + runs_[i].image + runs_[i].at[2];
+  }
+
   const TapSum& s_;
   int64_t nr_;
   TapRun* runs_;
@@ -167,11 +189,6 @@ class Panel {
   int64_t segment_count_ = 0;
   int64_t count_ = 0;
 };
-
-constexpr int64_t kAskingTiles = 4;  // the last tiles of a panel ask for the channels of the next
-// Two panels that stay in L1 beside the rows of a tile take turns, so that rows are read once for
-// both.
-constexpr int64_t kTogetherBytes = 24 << 10;
 
 bool applies(const TapSum&) { return true; }
 
@@ -199,18 +216,14 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t columns = s.n * s.grid_plane();
   const int64_t panels = (columns + nr - 1) / nr;
 
-  auto tile_rows = [&](int64_t t) { return std::min(tile, s.rows - t * tile); };
-  auto tile_weights = [&](const Panel& panel, int64_t t) {
-    return weights + (panel.group() * tiles + t) * tile * depth;
-  };
-  auto tile_bias = [&](const Panel& panel, int64_t t) {
-    return bias == nullptr ? nullptr : bias + panel.group() * s.rows + t * tile;
-  };
-  auto tile_y = [&](int64_t t) { return y + t * tile * s.grid_plane(); };
-  auto multiply = [&](const Panel& panel, int64_t t, const T* packed, T* buffer,
-                      const AheadList<T>& ahead) {
-    panel.multiply(tile_rows(t), tile_weights(panel, t), tile, packed, tile_bias(panel, t),
-                   tile_y(t), buffer, ahead);
+  // Tiles [begin, end) of a panel.
+  auto multiply = [&](const Panel& panel, int64_t begin, int64_t end, const T* from, int64_t ld,
+                      T* buffer, const Ahead<T>& ahead) {
+    const int64_t row = begin * tile;
+    panel.multiply(std::min(end * tile, s.rows) - row, tile,
+                   weights + (panel.group() * tiles + begin) * tile * depth, from, ld,
+                   bias == nullptr ? nullptr : bias + panel.group() * s.rows + row,
+                   y + row * s.grid_plane(), buffer, ahead);
   };
 
   if (s.groups * panels >= tiles) {
@@ -219,62 +232,37 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
     const int64_t width = kernels<T>().vec_width;
     const int64_t vectors = ceil_div(columns, width);
     const int64_t grain = std::min(conv_grain(s.rows * depth * width), kCutUnit - 1);
-    const int64_t together =
-        2 * nr * depth * static_cast<int64_t>(sizeof(T)) <= kTogetherBytes ? 2 : 1;
     parallel_for(s.groups * vectors, grain, [&](int64_t begin, int64_t end) {
       Scratch own;
-      T* packed[2] = {own.get<T>(nr * depth), own.get<T>(together == 2 ? nr * depth : 0)};
+      T* packed[2] = {own.get<T>(nr * depth), own.get<T>(nr * depth)};
       T* buffer = own.get<T>(nr * tile);
-      struct Group {
-        Panel panels[2];
-        int64_t count;
-      } both[2] = {{{Panel(s, nr, own), Panel(s, nr, own)}, 0},
-                   {{Panel(s, nr, own), Panel(s, nr, own)}, 0}};
-      int64_t i = begin;  // vectors before it are in a group of panels
-      auto fill = [&](Group& group) {
-        for (group.count = 0; group.count < together && i < end; ++group.count) {
-          const int64_t vector = i % vectors;
-          const int64_t last = std::min(columns, (vector + end - i) * width);
-          const int64_t count = std::min(nr, last - vector * width);
-          group.panels[group.count].set(i / vectors, vector * width, count);
-          i += ceil_div(count, width);
-        }
+      Panel both[2] = {Panel(s, nr, own), Panel(s, nr, own)};
+      int64_t i = begin;  // vectors before it are in a panel
+      auto set = [&](Panel& panel) {
+        if (i >= end) return false;
+        const int64_t vector = i % vectors;
+        const int64_t last = std::min(columns, (vector + end - i) * width);
+        const int64_t count = std::min(nr, last - vector * width);
+        panel.set(i / vectors, vector * width, count);
+        i += ceil_div(count, width);
+        return true;
       };
-      const int64_t asking = std::min(tiles, kAskingTiles);
-      const int64_t share = ceil_div(s.channels, asking);
-      const int64_t tile_step = tile * s.grid_plane();
-      int current = 0;
-      for (fill(both[0]); both[current].count > 0; current ^= 1) {
-        const Group& now = both[current];
-        Group& next = both[current ^ 1];
-        fill(next);
-        AheadList<T> rows[2] = {};  // of y that the panels make first
-        for (int64_t q = 0; q < now.count; ++q) now.panels[q].ask_for_rows(y, tile, rows[q]);
-        for (int64_t t = 0; t < tiles; ++t) {
-          const int64_t channel = (t + asking - tiles) * share;
-          for (int64_t q = 0; q < now.count; ++q) {
-            const Panel& panel = now.panels[q];
-            AheadList<T> ahead;
-            if (q + 1 < now.count) {
-              ahead.add(rows[q + 1], t * tile_step, tile_rows(t));
-            } else if (t + 1 < tiles) {
-              ahead.add(rows[0], (t + 1) * tile_step, tile_rows(t + 1));
-            } else if (next.count > 0) {
-              next.panels[0].ask_for_rows(y, tile_rows(0), ahead);
-            }
-            if (channel >= 0 && channel < s.channels && q < next.count) {
-              next.panels[q].ask_for_channels(x, channel, std::min(share, s.channels - channel),
-                                              ahead);
-            }
-            const T* unpacked = t > 0 ? nullptr : panel.unpacked(x);
-            if (unpacked != nullptr) {
-              panel.pack_and_multiply(unpacked, tile_rows(0), tile_weights(panel, 0), tile,
-                                      packed[q], tile_bias(panel, 0), y, ahead);
-              continue;
-            }
-            if (t == 0) panel.pack(x, packed[q]);
-            multiply(panel, t, packed[q], buffer, ahead);
-          }
+      bool is_packed = false;
+      bool more = set(both[0]);
+      for (int current = 0; more; current ^= 1) {
+        const Panel& now = both[current];
+        Panel& next = both[current ^ 1];
+        const T* in_x = now.direct(x);
+        if (in_x == nullptr && !is_packed) now.pack(x, packed[current]);
+        more = set(next);
+        Ahead<T> ahead;
+        now.ask_for_rows(y, tile, s.rows - tile, 0, tile, ahead);
+        if (more) next.ask_for_rows(y, 0, tile, tiles - 1, tile, ahead);
+        is_packed = more && next.bring_near(x, tiles, packed[current ^ 1], ahead);
+        if (in_x == nullptr) {
+          multiply(now, 0, tiles, packed[current], nr, buffer, ahead);
+        } else {
+          multiply(now, 0, tiles, in_x, s.x_plane(), buffer, ahead);
         }
       }
     });
@@ -301,9 +289,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
       Panel panel(s, nr, own);
       for (int64_t p = 0; p < panels; ++p) {
         set(panel, p);
-        for (int64_t t = begin; t < end; ++t) {
-          multiply(panel, t, packed + p * nr * depth, buffer, {});
-        }
+        multiply(panel, begin, end, packed + p * nr * depth, nr, buffer, {});
       }
     });
   }

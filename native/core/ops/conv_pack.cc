@@ -1,5 +1,5 @@
-// Weights of a TapSum as gemm_tile and conv_lanes read them: tiles of rows, [tile][depth][rows of a
-// tile].
+// Weights of a TapSum as gemm_tiles and conv_lanes read them: tiles of rows, [tile][depth][rows of
+// a tile].
 #include <algorithm>
 
 #include "core/conv.h"
