@@ -48,7 +48,7 @@ interface Addon {
   bind(slots: Float64Array): void;
   run(opCode: number, ...buffers: (TypedArray | null)[]): void;
   runList(opCode: number, ...buffers: (ArrayBufferLike | null)[]): void;
-  alignment(buffer: ArrayBuffer): number;
+  placeBlock(buffer: ArrayBufferLike, bytes: number): number;
   functionNames(): { unary: string[]; binary: string[]; compare: string[]; activation: string[] };
   cpuInfo(): CpuInfo;
   setIsa(name: string): boolean;
@@ -313,9 +313,9 @@ export function runList<N extends ListOpName>(
   addon.runList(entry.code, ...args);
 }
 
-/** Bytes from the start of `buffer` to the next 64-byte boundary of its memory. */
-export function alignment(buffer: ArrayBuffer): number {
-  return addon.alignment(buffer);
+/** Where in `buffer` a block of `bytes` begins: at a boundary of 64 bytes. A large block asks for huge pages. */
+export function placeBlock(buffer: ArrayBufferLike, bytes: number): number {
+  return addon.placeBlock(buffer, bytes);
 }
 
 /**

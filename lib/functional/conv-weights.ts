@@ -3,8 +3,8 @@
  * to 1.5 ms (512->512), as much as a small batch takes to compute. So it is kept as soon as the same weights come twice
  * without having changed: in inference, while training packs into scratch memory. It is dropped with the weights.
  */
-import { alignment, isaGeneration, run, type NativeBuffer } from '../native';
-import type { Storage } from '../tensor/storage';
+import { isaGeneration, run, type NativeBuffer } from '../native';
+import { alignedMemory, type Storage } from '../tensor/storage';
 import type { Tensor } from '../tensor/tensor';
 import type { ConvDescriptor } from './conv-shape';
 
@@ -59,8 +59,8 @@ function allocate(pass: Pass, descriptor: ConvDescriptor): NativeBuffer | null {
   const size = result[0];
   if (size === 0) return null;
   try {
-    const buffer = new ArrayBuffer(4 * size + 64);
-    return { storage: { data: new Float32Array(buffer, alignment(buffer), size) }, offset: 0 };
+    const { buffer, start } = alignedMemory(4 * size);
+    return { storage: { data: new Float32Array(buffer, start, size) }, offset: 0 };
   } catch {
     return null; // the weights are packed again every time, into memory that is reused
   }

@@ -1,6 +1,6 @@
 /** Making tensors from numbers. */
 import type { DType, TypedArray } from '../dtype';
-import { arrayOf, dtypes } from '../dtype';
+import { dtypes } from '../dtype';
 import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
 import {
   checkElementCount,
@@ -135,10 +135,11 @@ function ragged(where: string, length: number, expected: string): never {
 }
 
 /** Every number but 0 is true, also 0.5. */
-function asBools(values: TypedArray): Uint8Array {
-  const bools = new Uint8Array(values.length);
+function asBools({ data: values }: Storage): Storage {
+  const storage = Storage.allocate('bool', values.length);
+  const bools = storage.data;
   for (let i = 0; i < values.length; i++) bools[i] = Number(values[i] !== 0);
-  return bools;
+  return storage;
 }
 
 /** Values in memory of their own dtype: bools are made of whatever came. */
@@ -163,27 +164,27 @@ const storedAs = (dtype: DType, source: DType): DType =>
 export function tensor(values: NestedValues | TypedArray | Tensor, options: FromValuesOptions = {}): Tensor {
   checkOptions('tensor', options);
   const dtype = options.dtype === undefined ? undefined : checkDType('tensor', options.dtype);
-  let data: TypedArray;
+  let storage: Storage;
   let shape: number[];
   let own: DType;
   if (values instanceof Tensor) {
     own = values.dtype;
     shape = [...values.shape];
-    data = copyOf('tensor', 'values', values.toTypedArray(), storedAs(dtype ?? own, own));
+    storage = copyOf('tensor', 'values', values.toTypedArray(), storedAs(dtype ?? own, own));
   } else if (typeof values === 'number' || typeof values === 'boolean') {
     own = typeof values === 'boolean' ? 'bool' : 'float32';
     shape = [];
-    data = arrayOf(storedAs(dtype ?? own, 'float64'), 1);
-    data[0] = fitted(Number(values), dtype ?? own, '');
+    storage = Storage.allocate(storedAs(dtype ?? own, 'float64'), 1);
+    storage.data[0] = fitted(Number(values), dtype ?? own, '');
   } else if (Array.isArray(values)) {
     own = 'float32';
     shape = nestedShape(values);
-    data = arrayOf(storedAs(dtype ?? own, 'float64'), sizeOf(shape));
-    flatten(values, shape, data, dtype ?? own);
+    storage = Storage.allocate(storedAs(dtype ?? own, 'float64'), sizeOf(shape));
+    flatten(values, shape, storage.data, dtype ?? own);
   } else if (typeof values === 'object' && values !== null && isSupportedArray(values)) {
     own = dtypeOfArray(values);
     shape = [values.length];
-    data = copyOf('tensor', 'values', values, storedAs(dtype ?? own, own));
+    storage = copyOf('tensor', 'values', values, storedAs(dtype ?? own, own));
   } else {
     throw new ArgumentTypeError({
       op: 'tensor',
@@ -196,20 +197,20 @@ export function tensor(values: NestedValues | TypedArray | Tensor, options: From
         : 'copy the values into one of these, as in Float32Array.from(values)',
     });
   }
-  if ((dtype ?? own) === 'bool') data = asBools(data);
+  if ((dtype ?? own) === 'bool' && storage.dtype !== 'bool') storage = asBools(storage);
   if (options.shape !== undefined) {
     const wanted = checkShape('tensor', options.shape);
-    if (sizeOf(wanted) !== data.length) {
+    if (sizeOf(wanted) !== storage.length) {
       throw new ShapeError({
         op: 'tensor',
         argument: '',
         expected: `shape ${formatShape(wanted)} needs ${sizeOf(wanted)} values`,
-        received: String(data.length),
+        received: String(storage.length),
       });
     }
     shape = wanted;
   }
-  return finish(new Tensor(Storage.adopt(dtype ?? own, data), shape, contiguousStrides(shape), 0), options);
+  return finish(new Tensor(storage, shape, contiguousStrides(shape), 0), options);
 }
 
 /** A tensor of `shape` filled with `value`. */

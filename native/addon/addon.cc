@@ -23,7 +23,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bind", Napi::Function::New(env, guarded<bind_slots>));
   exports.Set("opTable", Napi::Function::New(env, guarded<op_table>));
   exports.Set("functionNames", Napi::Function::New(env, guarded<function_names>));
-  exports.Set("alignment", Napi::Function::New(env, guarded<alignment>));
+  exports.Set("placeBlock", Napi::Function::New(env, guarded<place_block>));
   exports.Set("cpuInfo", Napi::Function::New(env, guarded<cpu_info>));
   exports.Set("setIsa", Napi::Function::New(env, guarded<set_isa>));
   exports.Set("numThreads", Napi::Function::New(env, guarded<get_num_threads>));

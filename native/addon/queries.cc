@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/cpu.h"
+#include "core/huge_pages.h"
 #include "core/machine_probe.h"
 #include "core/op.h"
 #include "core/parallel.h"
@@ -59,12 +60,15 @@ Napi::Value function_names(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value alignment(const Napi::CallbackInfo& info) {
-  if (info.Length() < 1 || !info[0].IsArrayBuffer()) {
-    throw Napi::TypeError::New(info.Env(), "alignment: expected an ArrayBuffer");
+Napi::Value place_block(const Napi::CallbackInfo& info) {
+  const double bytes = number_argument(info, 1);
+  if (info.Length() < 1 || !info[0].IsArrayBuffer() || !(bytes >= 0)) {
+    throw Napi::TypeError::New(info.Env(), "placeBlock: expected an ArrayBuffer and a size");
   }
-  const auto address = reinterpret_cast<uintptr_t>(info[0].As<Napi::ArrayBuffer>().Data());
-  return Napi::Number::New(info.Env(), static_cast<double>((64 - address % 64) % 64));
+  auto* data = static_cast<char*>(info[0].As<Napi::ArrayBuffer>().Data());
+  const size_t start = (64 - reinterpret_cast<uintptr_t>(data) % 64) % 64;
+  advise_huge_pages(data + start, static_cast<size_t>(bytes));
+  return Napi::Number::New(info.Env(), static_cast<double>(start));
 }
 
 Napi::Value cpu_info(const Napi::CallbackInfo& info) {

@@ -11,8 +11,9 @@ Napi::Value op_table(const Napi::CallbackInfo& info);
 // unary ones with what their derivative is computed from: "exp:y"
 Napi::Value function_names(const Napi::CallbackInfo& info);
 
-// alignment(ArrayBuffer) -> bytes to the next 64-byte boundary of its memory
-Napi::Value alignment(const Napi::CallbackInfo& info);
+// placeBlock(ArrayBuffer, bytes) -> where in it a block of so many bytes begins: at a boundary of
+// 64 bytes. A large block asks for huge pages.
+Napi::Value place_block(const Napi::CallbackInfo& info);
 
 // cpuInfo() -> { isa, available }
 Napi::Value cpu_info(const Napi::CallbackInfo& info);

@@ -7,12 +7,11 @@
 #include <stdexcept>
 #include <vector>
 
+#include "core/huge_pages.h"
 #include "core/sanitizers.h"
 
 #if defined(_WIN32)
 #include <malloc.h>
-#elif defined(__linux__)
-#include <sys/mman.h>
 #endif
 
 #if defined(LAMINAE_ASAN)
@@ -25,7 +24,6 @@ namespace {
 constexpr size_t kAlign = 64;
 constexpr size_t kPage = 4096;
 constexpr size_t kSmallestBlock = size_t{256} << 10;
-constexpr size_t kHugePage = size_t{2} << 20;
 // Consecutive big buffers start 17 * 64 bytes apart modulo 4 KiB. 17 is odd, so all 64 places of a
 // page are used before one repeats.
 constexpr size_t kColourStep = 17 * kAlign;
@@ -84,10 +82,7 @@ Block make_block(size_t size) {
   if (posix_memalign(&data, alignment, size) != 0) data = nullptr;
 #endif
   if (data == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-  // Only advice: a kernel without transparent huge pages refuses, and nothing is lost.
-  if (size >= kHugePage) (void)madvise(data, size, MADV_HUGEPAGE);
-#endif
+  advise_huge_pages(data, size);
   poison(data, size);
   total_bytes.fetch_add(static_cast<int64_t>(size), std::memory_order_relaxed);
   return Block{static_cast<char*>(data), size};
