@@ -1,5 +1,6 @@
 /** Layers that do what follows them together with their own work; see `forwardThen`. */
 import { noEnding, type Ending } from '../functional/ending';
+import { checkOptions } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Module, forwardOf } from './module';
 
@@ -12,7 +13,9 @@ export abstract class LayerWithEnding extends Module {
   }
 
   override forwardThen(input: Tensor, ending: Ending): Tensor {
-    return takesEnding(this) ? this.compute(input, ending) : super.forwardThen(input, ending);
+    if (!takesEnding(this)) return super.forwardThen(input, ending);
+    checkOptions('forwardThen', ending);
+    return this.compute(input, ending);
   }
 }
 

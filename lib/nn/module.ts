@@ -10,7 +10,7 @@ import { StateDictError, describe } from '../errors';
 import { noGrad } from '../autograd/grad-mode';
 import type { DType } from '../dtype';
 import { finish, type Ending } from '../functional/ending';
-import { formatShape, sameShape } from '../shape';
+import { checkOptions, formatShape, sameShape } from '../shape';
 import { cloneElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { Parameter } from './parameter';
@@ -102,12 +102,14 @@ export abstract class Module {
    * others do one after the other. The numbers are the same.
    *
    * **Shape**: `ending.add` as the result
+   * @throws ShapeError, DTypeError or ArgumentTypeError if it is not
    *
    * @example
    * // in a residual block: F.relu(this.bn2.forward(y).add(x))
    * return this.bn2.forwardThen(y, { add: x, relu: true });
    */
   forwardThen(input: Tensor, ending: Ending): Tensor {
+    checkOptions('forwardThen', ending);
     return finish(this.forward(input), ending);
   }
 

@@ -439,6 +439,20 @@ describe('forwardThen of other layers', () => {
     }
   });
 
+  test.each([
+    ['of a layer with an ending', new nn.Linear(3, 3)],
+    ['of another', new nn.Tanh()],
+  ])('an ending that is none: %s', (_name, layer) => {
+    const x = randn([4, 3]);
+    const given = (ending: unknown): unknown => layer.forwardThen(x, ending as nn.Ending);
+    for (const ending of [null, undefined, true, []]) {
+      expect(() => given(ending)).toThrow('forwardThen: options must be an object');
+    }
+    expect(() => given({ add: 1 })).toThrow('forwardThen: add must be a Tensor, got number');
+    expect(() => given({ add: zeros([4]) })).toThrow('forwardThen: add must have shape [4, 3]');
+    expect(() => given({ add: zeros([4, 3], { dtype: 'int32' }) })).toThrow('dtype of the result');
+  });
+
   test('what is added must have the shape and dtype of the result of a batch norm', () => {
     const norm = new nn.BatchNorm1d(3);
     const x = randn([4, 3]);
