@@ -80,6 +80,10 @@ inline void end_rows(const Ending& ending, int64_t rows, int64_t n, const T* y, 
                         step);
 }
 
+// The ending of all `count` results as a pass of its own.
+template <class T>
+void end_all(const Ending& ending, int64_t count, T* y);
+
 // Multiply-adds worth a thread of their own.
 constexpr int64_t kConvGrain = 500000;
 

@@ -56,10 +56,26 @@ void multiply_tiles(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t tile
       {c, g.ldc, std::min(rows, tile), cols, 0, tile},
       {c + tile * g.ldc, g.ldc, rows - tile, cols, 0, tile},  // a tile ahead
   };
-  kernel.gemm_tiles(
-      {rows, tile, cols, depth, packed_a, packed_b, kernel.gemm_nr, c, g.ldc,
-       g.accumulate || !first, first && g.row_bias != nullptr ? g.row_bias + row : nullptr,
-       first && g.col_bias != nullptr ? g.col_bias + col : nullptr, 0, ask, 2, nullptr, 0});
+  kernel.gemm_tiles({rows,
+                     tile,
+                     cols,
+                     depth,
+                     packed_a,
+                     packed_b,
+                     kernel.gemm_nr,
+                     c,
+                     g.ldc,
+                     first && g.row_bias != nullptr ? g.row_bias + row : nullptr,
+                     first && g.col_bias != nullptr ? g.col_bias + col : nullptr,
+                     g.accumulate || !first ? c : nullptr,
+                     false,
+                     T{0},
+                     T{0},
+                     0,
+                     ask,
+                     2,
+                     nullptr,
+                     0});
 }
 
 // C from packed rows of A. Sums over blocks of k are added up in order.

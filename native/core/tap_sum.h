@@ -53,7 +53,8 @@ struct TapRun {
 
 // Memory that the tiles of a product ask for on their way, as it is used after them: `count` rows
 // of `width` elements, `step` elements apart. Tile number `first` asks for the first `each` of
-// them, the next tile for the next, and so on; one with each step, as far as there are steps.
+// them, the next tile for the next, and so on; one with each step, and all even if there are no
+// steps left.
 template <class T>
 struct AskRows {
   const T* at;
@@ -81,9 +82,11 @@ struct GemmTiles {
   int64_t ldb;
   T* c;
   int64_t ldc;
-  bool accumulate;
   const T* row_bias;
   const T* col_bias;
+  const T* add;
+  bool clamps;
+  T low, high;
   int64_t number;  // of the first tile, for what follows
   const AskRows<T>* ask;
   int64_t asks;

@@ -1,11 +1,12 @@
 // gemm_tiles: the register-tiled inner product of packed panels, and gemv for a single column.
 //
-//   c[i][j] (+)= sum_p a[p][i] b[p][j] + row_bias[i] + col_bias[j]
+//   c[i][j] = sum_p a[p][i] b[p][j] + row_bias[i] + col_bias[j] + add[i][j]
+//   min(max(c, low), high) of that if it clamps
 //     i in [0, m);  j in [0, n), 1 <= n <= gemm_nr;  p in [0, k), k >= 0
 //     a [ceil(m / tile)][k][tile]   rows in tiles (pack_panel*), tile <= gemm_mr or m <= gemm_mr
 //     b [k][ldb]       rows of gemm_nr columns, zero filled beyond n
 //     c [m][ldc]       row-major; only columns < n are read or written
-//     row_bias [m], col_bias [n]: null for none; accumulate adds to c instead of overwriting it
+//     row_bias [m], col_bias [n], add [m][ldc]: null for none; add may be c
 //     ask [asks], copy [copies]   what is asked for and copied meanwhile: rows of c that come next,
 //                      or of what is multiplied next. A tile that asked for the rows of c that it
 //                      writes itself would wait for them: a 1x1 convolution 64->256 @56 batch 8
@@ -59,11 +60,13 @@ LAMINAE_INLINE void gemm_step(const T* a, const T* b, Vec<T> (&acc)[MR][NV]) {
 }
 
 template <int MR, int NV, class T>
-LAMINAE_INLINE void gemm_epilogue(int64_t n, T* c, int64_t ldc, bool accumulate, const T* row_bias,
-                                  const T* col_bias, Vec<T> (&acc)[MR][NV]) {
+LAMINAE_INLINE void gemm_epilogue(const GemmTiles<T>& g, T* c, const T* add, const T* row_bias,
+                                  Vec<T> (&acc)[MR][NV]) {
   using V = Vec<T>;
   constexpr int kLast = (NV - 1) * V::kWidth;  // only the last vector of a row can be partial
-  const int64_t tail = n - kLast;
+  const int64_t tail = g.n - kLast;
+  const int64_t ldc = g.ldc;
+  const T* col_bias = g.col_bias;
   if (row_bias != nullptr) {
     LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
       const V r = V::set1(row_bias[i]);
@@ -79,18 +82,24 @@ LAMINAE_INLINE void gemm_epilogue(int64_t n, T* c, int64_t ldc, bool accumulate,
   }
   // From row to row by addition: as products, GCC computes the addresses of all rows before it
   // stores the first.
-  T* row = c;
-  if (accumulate) {
+  if (add != nullptr) {
     LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
       LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
-        const T* from = row + j * V::kWidth;
+        const T* from = add + j * V::kWidth;
         acc[i][j] = acc[i][j] + (j < NV - 1 ? V::load(from) : V::load_n(from, tail));
       }
-      row += ldc;
-      LAMINAE_OPAQUE(row);
+      add += ldc;
+      LAMINAE_OPAQUE(add);
     }
-    row = c;
   }
+  if (g.clamps) {
+    const V low = V::set1(g.low);
+    const V high = V::set1(g.high);
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = min(high, max(low, acc[i][j]));
+    }
+  }
+  T* row = c;
   if (tail == V::kWidth) {
     LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
       LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j].store(row + j * V::kWidth);
@@ -157,10 +166,12 @@ LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a
     if (row < 0) continue;
     const int64_t end = ask.count - row < ask.each ? ask.count : row + ask.each;
     const T* at = ask.at + row * ask.step;
-    for (; row < end && p < g.k; row++, p++) {
+    for (; row < end; row++) {
       ask_for_row(at, ask.width);
       at += ask.step;
+      if (p == g.k) continue;
       gemm_next(a, g.tile, b, g.ldb, acc);
+      p++;
     }
   }
   for (int64_t s = 0; s < g.copies; s++) {
@@ -189,14 +200,16 @@ LAMINAE_NOINLINE void gemm_tile_fixed(const GemmTiles<T>& g, int64_t row, int64_
   const int64_t first = row / g.tile;
   const T* a = g.a + first * g.tile * g.k;
   T* c = g.c + row * g.ldc;
+  const T* add = g.add == nullptr ? nullptr : g.add + row * g.ldc;
   const T* row_bias = g.row_bias == nullptr ? nullptr : g.row_bias + row;
   for (int64_t t = 0; t < tiles; t++) {
     Vec<T> acc[MR][NV];
     gemm_clear(acc);
     gemm_steps(g, g.number + first + t, a, acc);
-    gemm_epilogue(g.n, c, g.ldc, g.accumulate, row_bias, g.col_bias, acc);
+    gemm_epilogue(g, c, add, row_bias, acc);
     a += g.tile * g.k;
     c += MR * g.ldc;
+    if (add != nullptr) add += MR * g.ldc;
     if (row_bias != nullptr) row_bias += MR;
   }
 }

@@ -1,5 +1,5 @@
 // gemm_tiles and gemv against plain double loops: every number of rows and n, biases, accumulation,
-// guard pages, what is copied by the way.
+// bounds, guard pages, what is copied by the way.
 #include <algorithm>
 #include <type_traits>
 
@@ -12,7 +12,7 @@ namespace {
 
 struct Case {
   int64_t mr, n, k, lda, ldc;
-  bool accumulate, row_bias, col_bias, integers;
+  bool accumulate, row_bias, col_bias, integers, clamps;
 };
 
 template <class T>
@@ -46,9 +46,27 @@ void check_tile(const KernelTable<T>& table, const Case& s, Touch touch, Random&
   // Rows of c and of b, more of them than there are steps for.
   const laminae::AskRows<T> ask[] = {{c.data(), s.ldc, s.mr, s.n, 0, s.mr},
                                      {b.data(), nr, s.k, nr, 0, s.k}};
-  table.gemm_tiles({s.mr, s.lda, s.n, s.k, a.data(), b.data(), nr, c.data(), s.ldc, s.accumulate,
-                    s.row_bias ? row_bias.data() : nullptr, s.col_bias ? col_bias.data() : nullptr,
-                    0, ask, random.integer(0, 2), nullptr, 0});
+  const T low = T(-0.5), high = T(1);
+  table.gemm_tiles({s.mr,
+                    s.lda,
+                    s.n,
+                    s.k,
+                    a.data(),
+                    b.data(),
+                    nr,
+                    c.data(),
+                    s.ldc,
+                    s.row_bias ? row_bias.data() : nullptr,
+                    s.col_bias ? col_bias.data() : nullptr,
+                    s.accumulate ? c.data() : nullptr,
+                    s.clamps,
+                    low,
+                    high,
+                    0,
+                    ask,
+                    random.integer(0, 2),
+                    nullptr,
+                    0});
 
   double worst = 0.0;
   for (int64_t i = 0; i < s.mr; i++) {
@@ -62,6 +80,7 @@ void check_tile(const KernelTable<T>& table, const Case& s, Touch touch, Random&
         expected += term;
         magnitude += std::fabs(term);
       }
+      if (s.clamps) expected = std::min<double>(high, std::max<double>(low, expected));
       const double tolerance =
           s.integers ? 0.0 : epsilon<T>() * (static_cast<double>(s.k) + 4.0) * magnitude;
       const double error = std::fabs(static_cast<double>(c[i * s.ldc + j]) - expected);
@@ -85,8 +104,8 @@ TEST_CASE("gemm_tiles: every mr and n, k around the unrolling") {
       for (int64_t n = 1; n <= table.gemm_nr; n++) {
         for (int64_t k : {0, 1, 3, 4, 5, 9}) {
           const bool flag = (mr + n + k) % 2 == 0;
-          check_tile(table, {mr, n, k, table.gemm_mr, n + 3, flag, false, false, false}, Touch::end,
-                     random);
+          check_tile(table, {mr, n, k, table.gemm_mr, n + 3, flag, false, false, false, k == 4},
+                     Touch::end, random);
         }
       }
     }
@@ -108,7 +127,8 @@ TEST_CASE("gemm_tiles: biases, accumulation, row lengths, both guard pages, exac
                             (bits & 1) != 0,
                             (bits & 2) != 0,
                             (bits & 4) != 0,
-                            (bits & 8) != 0};
+                            (bits & 8) != 0,
+                            random.integer(0, 1) == 0};
             check_tile(table, c, touch, random);
           }
         }
@@ -120,9 +140,10 @@ TEST_CASE("gemm_tiles: biases, accumulation, row lengths, both guard pages, exac
 TEST_CASE("gemm_tiles: long k") {
   for_each_table([](const auto& table) {
     Random random(3);
-    check_tile(table,
-               {table.gemm_mr, table.gemm_nr, 4608, table.gemm_mr, 40, false, true, true, false},
-               Touch::end, random);
+    check_tile(
+        table,
+        {table.gemm_mr, table.gemm_nr, 4608, table.gemm_mr, 40, false, true, true, false, false},
+        Touch::end, random);
   });
 }
 
@@ -132,8 +153,9 @@ TEST_CASE("gemm_tiles: a NaN spreads over its own row or column only") {
     const int64_t mr = table.gemm_mr, nr = table.gemm_nr, k = 6;
     std::vector<T> a(k * mr, T(1)), b(k * nr, T(1)), c(mr * nr);
     a[2 * mr + 1] = std::numeric_limits<T>::quiet_NaN();
-    table.gemm_tiles({mr, mr, nr, k, a.data(), b.data(), nr, c.data(), nr, false, nullptr, nullptr,
-                      0, nullptr, 0, nullptr, 0});
+    table.gemm_tiles({mr,       mr, nr,      k,       a.data(), b.data(), nr,
+                      c.data(), nr, nullptr, nullptr, nullptr,  true,     T(-1),
+                      T(k),     0,  nullptr, 0,       nullptr,  0});
     bool right = true;
     for (int64_t i = 0; i < mr; i++) {
       for (int64_t j = 0; j < nr; j++) {
@@ -165,8 +187,9 @@ TEST_CASE("gemm_tiles: many tiles have the bits of each alone, and copy a panel 
             GuardedBuffer<T> a(tiles * k * tile, touch), b((k - 1) * ldb + nr, touch),
                 bias(m, touch);
             GuardedBuffer<T> c((m - 1) * ldc + n, touch), expected(c.size(), touch);
+            GuardedBuffer<T> add(c.size(), touch);
             GuardedBuffer<T> next((rows - 1) * ld + nr, touch), panel(rows * nr, touch);
-            for (auto* buffer : {&a, &b, &bias, &next}) buffer->randomize(random);
+            for (auto* buffer : {&a, &b, &bias, &next, &add}) buffer->randomize(random);
             for (auto* buffer : {&c, &expected}) buffer->fill(T(9));
             panel.fill(T(7));
             const bool with_bias = random.integer(0, 1) == 0;
@@ -177,14 +200,39 @@ TEST_CASE("gemm_tiles: many tiles have the bits of each alone, and copy a panel 
             const laminae::CopyRows<T> copy[] = {
                 {next.data(), ld, rows, width, panel.data(), each, pace},
                 {next.data() + width, ld, rows, nr - width, panel.data() + width, each, pace}};
-            table.gemm_tiles({m, tile, n, k, a.data(), b.data(), ldb, c.data(), ldc, false,
-                              with_bias ? bias.data() : nullptr, nullptr, number, &ask, 1, copy,
-                              width < nr ? 2 : 1});
+            const T low = random.integer(0, 1) == 0 ? T(-1) : T(0), high = T(1);
+            const bool clamps = low == T(0);
+            table.gemm_tiles({m,        tile,
+                              n,        k,
+                              a.data(), b.data(),
+                              ldb,      c.data(),
+                              ldc,      with_bias ? bias.data() : nullptr,
+                              nullptr,  with_bias ? add.data() : nullptr,
+                              clamps,   low,
+                              high,     number,
+                              &ask,     1,
+                              copy,     width < nr ? 2 : 1});
             for (int64_t row = 0; row < m; row += tile) {
-              table.gemm_tiles({std::min(tile, m - row), tile, n, k, a.data() + row * k, b.data(),
-                                ldb, expected.data() + row * ldc, ldc, false,
-                                with_bias ? bias.data() + row : nullptr, nullptr, 0, nullptr, 0,
-                                nullptr, 0});
+              table.gemm_tiles({std::min(tile, m - row),
+                                tile,
+                                n,
+                                k,
+                                a.data() + row * k,
+                                b.data(),
+                                ldb,
+                                expected.data() + row * ldc,
+                                ldc,
+                                with_bias ? bias.data() + row : nullptr,
+                                nullptr,
+                                with_bias ? add.data() + row * ldc : nullptr,
+                                clamps,
+                                low,
+                                high,
+                                0,
+                                nullptr,
+                                0,
+                                nullptr,
+                                0});
             }
             bool right = true;
             for (int64_t i = 0; i < c.size(); i++) right = right && c[i] == expected[i];

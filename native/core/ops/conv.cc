@@ -196,15 +196,6 @@ void fill_rows(const TapSum& t, const T* bias, T* y) {
   }
 }
 
-// The ending as a pass of its own.
-template <class T>
-void end_all(const Ending& ending, int64_t count, T* y) {
-  if (!ending.is_any()) return;
-  parallel_for(count, kElementGrain, [&](int64_t begin, int64_t end) {
-    end_rows(ending, 1, end - begin, y, y + begin, 0);
-  });
-}
-
 // What conv and conv_backward_input share: weights are packed once, then the sums.
 template <class T, class Desc>
 void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, const T* x,
@@ -261,6 +252,17 @@ void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, co
 }
 
 }  // namespace
+
+template <class T>
+void end_all(const Ending& ending, int64_t count, T* y) {
+  if (!ending.is_any()) return;
+  parallel_for(count, kElementGrain, [&](int64_t begin, int64_t end) {
+    end_rows(ending, 1, end - begin, y, y + begin, 0);
+  });
+}
+
+template void end_all<float>(const Ending&, int64_t, float*);
+template void end_all<double>(const Ending&, int64_t, double*);
 
 // Times are of one thread of a Zen 5 core (AVX-512, peak 230 GFLOP/s), batch 256 unless said
 // otherwise.
