@@ -2,9 +2,10 @@
 //
 //   c[i][j] = sum_p a[p][i] b[p][j] + row_bias[i] + col_bias[j] + add[i][j]
 //   min(max(c, low), high) of that if it clamps
-//     i in [0, m);  j in [0, n), 1 <= n <= gemm_nr;  p in [0, k), k >= 0
+//     i in [0, m);  p in [0, k), k >= 0
+//     j in [0, n), 1 <= n <= gemm_nr, or n is a multiple of that
 //     a [ceil(m / tile)][k][tile]   rows in tiles (pack_panel*), tile <= gemm_mr or m <= gemm_mr
-//     b [k][ldb]       rows of gemm_nr columns, zero filled beyond n
+//     b [k][ldb]       rows of n columns, zero filled to a multiple of gemm_nr
 //     c [m][ldc]       row-major; only columns < n are read or written
 //     row_bias [m], col_bias [n], add [m][ldc]: null for none; add may be c
 //     ask [asks], copy [copies]   what is asked for and copied meanwhile: rows of c that come next,
@@ -61,12 +62,11 @@ LAMINAE_INLINE void gemm_step(const T* a, const T* b, Vec<T> (&acc)[MR][NV]) {
 
 template <int MR, int NV, class T>
 LAMINAE_INLINE void gemm_epilogue(const GemmTiles<T>& g, T* c, const T* add, const T* row_bias,
-                                  Vec<T> (&acc)[MR][NV]) {
+                                  const T* col_bias, Vec<T> (&acc)[MR][NV]) {
   using V = Vec<T>;
   constexpr int kLast = (NV - 1) * V::kWidth;  // only the last vector of a row can be partial
-  const int64_t tail = g.n - kLast;
+  const int64_t tail = (g.n < GemmTile<T>::kNr ? g.n : GemmTile<T>::kNr) - kLast;
   const int64_t ldc = g.ldc;
-  const T* col_bias = g.col_bias;
   if (row_bias != nullptr) {
     LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
       const V r = V::set1(row_bias[i]);
@@ -134,8 +134,8 @@ LAMINAE_INLINE void gemm_next(const T*& a, int64_t lda, const T*& b, int64_t ldb
 
 template <class T>
 LAMINAE_INLINE void ask_for_row(const T* at, int64_t width) {
-  LAMINAE_PREFETCH(at);
-  LAMINAE_PREFETCH(at + width / 2);
+  constexpr int64_t kLine = 64 / sizeof(T);
+  for (int64_t i = 0; i < width - 1; i += kLine) LAMINAE_PREFETCH(at + i);
   LAMINAE_PREFETCH(at + width - 1);
 }
 
@@ -153,14 +153,17 @@ LAMINAE_INLINE void copy_panel_row(const T* from, int64_t width, T* to) {
   if (i < width) Vec<T>::load_n(from + i, width - i).store_n(to + i, width - i);
 }
 
-// All k steps of tile `number`, with its share of what is asked for and copied. Asking comes first:
-// it is a few long loops, while the CPU is still catching up with what came between the tiles.
+// All k steps of tile `number` from column `col` on, the first with what is asked for and copied.
+// Asking comes first: it is a few long loops, while the CPU is still catching up with what came
+// between the tiles.
 template <int MR, int NV, class T>
-LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a,
+LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a, int64_t col,
                                Vec<T> (&acc)[MR][NV]) {
-  const T* b = g.b;
+  const T* b = g.b + col;
+  const int64_t asks = col == 0 ? g.asks : 0;
+  const int64_t copies = col == 0 ? g.copies : 0;
   int64_t p = 0;
-  for (int64_t s = 0; s < g.asks; s++) {
+  for (int64_t s = 0; s < asks; s++) {
     const AskRows<T>& ask = g.ask[s];
     int64_t row = (number - ask.first) * ask.each;
     if (row < 0) continue;
@@ -174,7 +177,7 @@ LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a
       p++;
     }
   }
-  for (int64_t s = 0; s < g.copies; s++) {
+  for (int64_t s = 0; s < copies; s++) {
     const CopyRows<T>& copy = g.copy[s];
     int64_t row = (number - 1) * copy.each;
     if (row < 0) continue;
@@ -203,10 +206,13 @@ LAMINAE_NOINLINE void gemm_tile_fixed(const GemmTiles<T>& g, int64_t row, int64_
   const T* add = g.add == nullptr ? nullptr : g.add + row * g.ldc;
   const T* row_bias = g.row_bias == nullptr ? nullptr : g.row_bias + row;
   for (int64_t t = 0; t < tiles; t++) {
-    Vec<T> acc[MR][NV];
-    gemm_clear(acc);
-    gemm_steps(g, g.number + first + t, a, acc);
-    gemm_epilogue(g, c, add, row_bias, acc);
+    for (int64_t col = 0; col < g.n; col += GemmTile<T>::kNr) {
+      Vec<T> acc[MR][NV];
+      gemm_clear(acc);
+      gemm_steps(g, g.number + first + t, a, col, acc);
+      gemm_epilogue(g, c + col, add == nullptr ? nullptr : add + col, row_bias,
+                    g.col_bias == nullptr ? nullptr : g.col_bias + col, acc);
+    }
     a += g.tile * g.k;
     c += MR * g.ldc;
     if (add != nullptr) add += MR * g.ldc;

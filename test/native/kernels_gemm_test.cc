@@ -176,16 +176,17 @@ TEST_CASE("gemm_tiles: many tiles have the bits of each alone, and copy a panel 
         for (int64_t tiles : {1, 2, 5}) {
           for (int64_t k : {1, 2, 7, 40}) {
             const int64_t m = tiles * tile - random.integer(0, tile - 1);
-            const int64_t n = random.integer(0, 1) == 0 ? nr : random.integer(1, nr);
+            const int64_t n =
+                random.integer(0, 1) == 0 ? random.integer(1, 2) * nr : random.integer(1, nr);
             CAPTURE(m);
             CAPTURE(n);
             CAPTURE(k);
             const int64_t ld = nr + random.integer(0, 5), ldc = n + random.integer(0, 5);
-            const int64_t ldb = nr + random.integer(0, 5);
+            const int64_t ldb = std::max(n, nr) + random.integer(0, 5);
             const int64_t rows = random.integer(1, 30);  // copied, in two pieces or one
             const int64_t width = random.integer(0, 1) == 0 ? nr : random.integer(1, nr - 1);
-            GuardedBuffer<T> a(tiles * k * tile, touch), b((k - 1) * ldb + nr, touch),
-                bias(m, touch);
+            GuardedBuffer<T> a(tiles * k * tile, touch), bias(m, touch);
+            GuardedBuffer<T> b((k - 1) * ldb + std::max(n, nr), touch);
             GuardedBuffer<T> c((m - 1) * ldc + n, touch), expected(c.size(), touch);
             GuardedBuffer<T> add(c.size(), touch);
             GuardedBuffer<T> next((rows - 1) * ld + nr, touch), panel(rows * nr, touch);
@@ -213,26 +214,29 @@ TEST_CASE("gemm_tiles: many tiles have the bits of each alone, and copy a panel 
                               &ask,     1,
                               copy,     width < nr ? 2 : 1});
             for (int64_t row = 0; row < m; row += tile) {
-              table.gemm_tiles({std::min(tile, m - row),
-                                tile,
-                                n,
-                                k,
-                                a.data() + row * k,
-                                b.data(),
-                                ldb,
-                                expected.data() + row * ldc,
-                                ldc,
-                                with_bias ? bias.data() + row : nullptr,
-                                nullptr,
-                                with_bias ? add.data() + row * ldc : nullptr,
-                                clamps,
-                                low,
-                                high,
-                                0,
-                                nullptr,
-                                0,
-                                nullptr,
-                                0});
+              for (int64_t col = 0; col < n; col += nr) {
+                const int64_t at = row * ldc + col;
+                table.gemm_tiles({std::min(tile, m - row),
+                                  tile,
+                                  std::min(nr, n - col),
+                                  k,
+                                  a.data() + row * k,
+                                  b.data() + col,
+                                  ldb,
+                                  expected.data() + at,
+                                  ldc,
+                                  with_bias ? bias.data() + row : nullptr,
+                                  nullptr,
+                                  with_bias ? add.data() + at : nullptr,
+                                  clamps,
+                                  low,
+                                  high,
+                                  0,
+                                  nullptr,
+                                  0,
+                                  nullptr,
+                                  0});
+              }
             }
             bool right = true;
             for (int64_t i = 0; i < c.size(); i++) right = right && c[i] == expected[i];
