@@ -318,8 +318,7 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
       // for 64 and more channels. Batch 8, exact 3x3 64->64 @56 takes 9.9 ms against 14.2 with
       // gemm, 64->128 at stride 2 3.7 against 6.3.
       tap_sum_channels<T>(),
-      // Everything else: 1x1 with 75-85 % of the peak. Few output channels share a packed panel
-      // badly.
+      // Everything else: 1x1 with 93-95 % of the peak for 64->256 @56 and 1024->256 @14, batch 8.
       tap_sum_gemm<T>(),
       tap_sum_reference<T>(),
   };
