@@ -275,9 +275,10 @@ export function planConv(
   const biases = bias === null ? null : bias.ndim === 1 ? bias.shape[0] : bias.shape;
   const settings = [rank, stride, padding, dilation, groups, exact, biases];
   const key = [...settings, input.ndim, ...input.shape, ...weight.shape];
-  return plans.get(key, () =>
-    planNewConv(op, rank, input, weight, bias, { stride, padding, dilation, groups }),
-  );
+  const read = { stride, padding, dilation, groups };
+  const plan = plans.get(key, () => planNewConv(op, rank, input, weight, bias, read));
+  // A shape of its own: the result shows it to the caller, who may be without types and edit it.
+  return { descriptor: plan.descriptor, outputShape: [...plan.outputShape] };
 }
 
 function planNewConv(

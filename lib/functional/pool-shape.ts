@@ -119,9 +119,9 @@ export function planWindows(
 ): PoolPlan {
   const { stride, padding, ceilMode } = options;
   const key = [rank, kernelSize, stride, padding, dilation, ceilMode, ...input.shape];
-  return plans.get(key, () =>
-    planNewWindows(op, input, rank, kernelSize, { stride, padding, ceilMode }, dilation),
-  );
+  const read = { stride, padding, ceilMode };
+  const plan = plans.get(key, () => planNewWindows(op, input, rank, kernelSize, read, dilation));
+  return { fields: plan.fields, shape: [...plan.shape], cells: plan.cells }; // the result shows its shape
 }
 
 function planNewWindows(

@@ -56,6 +56,21 @@ describe('layers that were planned before', () => {
     expect(F.maxPool2d(x, kernel).shape).toEqual([1, 2, 3, 2]);
   });
 
+  it('do not depend on what a caller does to the shape of a result', () => {
+    const layers = [
+      () => F.conv2d(x, weight, null, { padding: 1 }),
+      () => F.maxPool2d(x, 2),
+      () => F.avgPool2d(x, 3),
+      () => F.adaptiveAvgPool2d(x, 4),
+      () => F.adaptiveMaxPool2d(x, 4),
+    ];
+    for (const layer of layers) {
+      const shape = [...layer().shape];
+      (layer().shape as number[]).reverse();
+      expect(layer().shape).toEqual(shape);
+    }
+  });
+
   it('are checked as at the first call', () => {
     const bias = zeros([3]);
     for (let i = 0; i < 2; i++) {
