@@ -406,11 +406,123 @@ LAMINAE_NOINLINE void depthwise_plane_fixed(const DepthwisePlane& plane, int64_t
   }
 }
 
+// ---- sums of 3 x 3 taps at stride 2 behind one column of zeros ----
+//
+// What most networks have, with vectors that are loaded in parts cheaply. A strip takes two lines
+// for a row, whole vectors from even columns on: half of them cross no cache line, and lines are
+// split by cheaper shuffles than those of tiles. 8 images of 144 channels, 112 x 112: 1.9 ms
+// against 2.7 in tiles; 56 x 56 on two threads 0.087 against 0.093, 15 x 15 0.030 against 0.046.
+
+// xv[v][b] = what tap b reads for vector v; part: lanes of the last two vectors of the line.
+template <class T, int N, bool kStart>
+LAMINAE_INLINE void pair_taps(const T* line, const typename Vec<T>::Part (&part)[2],
+                              Vec<T> (&xv)[N][3]) {
+  using V = Vec<T>;
+  constexpr int kW = V::kWidth;
+  LAMINAE_UNROLL for (int v = 0; v < N; v++) {
+    const T* p = line + 2 * v * kW;
+    const V a = v + 1 < N ? V::load(p) : V::load_part(p, part[0]);
+    const V b = v + 1 < N ? V::load(p + kW) : V::load_part(p + kW, part[1]);
+    split(a, b, xv[v][1], xv[v][2]);
+    xv[v][0] = split_after(kStart && v == 0 ? V::zero() : V::set1(p[-1]), xv[v][2]);
+  }
+}
+
+// acc += line a of the kernel.
+template <class T, int N>
+LAMINAE_INLINE void pair_add(const Vec<T> (&w)[9], int a, const Vec<T> (&xv)[N][3],
+                             Vec<T> (&acc)[N]) {
+  LAMINAE_UNROLL for (int v = 0; v < N; v++) {
+    LAMINAE_UNROLL for (int b = 0; b < 3; b++) acc[v] = fma(w[3 * a + b], xv[v][b], acc[v]);
+  }
+}
+
+// Rows [first, end) of the N vectors from column i on; kStart: i is 0.
+template <class T, int N, bool kStart>
+LAMINAE_NOINLINE void depthwise_pairs_fixed(const DepthwisePlane& plane, int64_t first, int64_t end,
+                                            int64_t i, const T* x, const T* zeros, const T* weights,
+                                            const T* bias, T* y) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  const DepthwisePlane s = plane;
+  const int64_t width = s.width, height = s.height, columns = s.columns;
+  const int64_t before = i + (N - 1) * kW;  // columns before the last vector
+  const int64_t last = clamp_lanes(columns - before, kW);
+  const typename V::Part part[2] = {V::part(0, clamp_lanes(width - 2 * before, kW)),
+                                    V::part(0, clamp_lanes(width - 2 * before - kW, kW))};
+  const bool biased = bias != nullptr;
+  const V bias_lanes = biased ? V::set1(*bias) : V::zero();
+  V w[9], next[N], xv[N][3];
+  LAMINAE_UNROLL for (int t = 0; t < 9; t++) w[t] = V::set1(weights[t]);
+  LAMINAE_UNROLL for (int v = 0; v < N; v++) next[v] = V::zero();
+  int64_t l = s.top + 2 * first;
+  pair_taps<T, N, kStart>(plane_line(s, l, x, zeros) + 2 * i, part, xv);
+  pair_add<T, N>(w, 0, xv, next);
+  l++;
+  const T* line = x + l * width + 2 * i;
+  y += first * columns + i;
+  for (int64_t r = first; r < end; r++) {
+    const T* p = line;
+    const T* q = line + width;
+    if (l < 0 || l + 1 >= height) {
+      p = l >= 0 && l < height ? line : zeros + 2 * i;
+      q = l + 1 >= 0 && l + 1 < height ? q : zeros + 2 * i;
+    }
+    V acc[N];
+    LAMINAE_UNROLL for (int v = 0; v < N; v++) {
+      acc[v] = next[v];
+      next[v] = V::zero();
+    }
+    prefetch_ahead<T, 2 * N>(p);
+    pair_taps<T, N, kStart>(p, part, xv);
+    pair_add<T, N>(w, 1, xv, acc);
+    prefetch_ahead<T, 2 * N>(q);
+    pair_taps<T, N, kStart>(q, part, xv);
+    pair_add<T, N>(w, 2, xv, acc);
+    pair_add<T, N>(w, 0, xv, next);
+    LAMINAE_UNROLL for (int v = 0; v < N; v++) {
+      if (biased) acc[v] = acc[v] + bias_lanes;
+      acc[v] = from_split(acc[v]);
+      if (v + 1 < N) {
+        acc[v].store(y + v * kW);
+      } else {
+        acc[v].store_n(y + v * kW, last);
+      }
+    }
+    line += 2 * width;
+    l += 2;
+    y += columns;
+  }
+}
+
+template <class T, bool kStart>
+LAMINAE_INLINE int64_t pair_strip(const DepthwisePlane& s, int64_t first, int64_t end, int64_t i,
+                                  const T* x, const T* zeros, const T* w, const T* bias, T* y) {
+  constexpr int64_t kW = Vec<T>::kWidth;
+  if (s.columns - i > kW && 2 * (i + kW) <= s.width) {
+    depthwise_pairs_fixed<T, 2, kStart>(s, first, end, i, x, zeros, w, bias, y);
+    return i + 2 * kW;
+  }
+  depthwise_pairs_fixed<T, 1, kStart>(s, first, end, i, x, zeros, w, bias, y);
+  return i + kW;
+}
+
+template <class T>
+void depthwise_pairs(const DepthwisePlane& s, int64_t first, int64_t end, const T* x,
+                     const T* zeros, const T* w, const T* bias, T* y) {
+  int64_t i = pair_strip<T, true>(s, first, end, 0, x, zeros, w, bias, y);
+  while (i < s.columns) i = pair_strip<T, false>(s, first, end, i, x, zeros, w, bias, y);
+}
+
 template <class T, int K>
 LAMINAE_INLINE void depthwise_plane_sized(const DepthwisePlane& s, int64_t first, int64_t end,
                                           const T* x, const T* zeros, const T* w, const T* bias,
                                           T* y) {
   if constexpr (Vec<T>::kCheapParts) {
+    if (K == 3 && s.stride == 2 && s.left == -1) {
+      depthwise_pairs<T>(s, first, end, x, zeros, w, bias, y);
+      return;
+    }
     if (s.rows < kPlaneTall<K>) {
       if (s.stride == 2) {
         depthwise_tiles_fixed<T, K, 2>(s, first, end, x, zeros, w, bias, y);
