@@ -431,6 +431,9 @@ TEST_CASE("convolution: channels for themselves, of all widths") {
         descriptor({1, 2, 2, 2, {1, 150, 90}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}}),
         Touch::end, random);
     check_case<float>(
+        descriptor({1, 2, 2, 2, {1, 150, 131}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}, {1, 1, 1}, {}}),
+        Touch::start, random);
+    check_case<float>(
         descriptor({1, 2, 2, 4, {2, 90, 131}, {1, 5, 5}, {1, 2, 2}, {0, 2, 2}, {1, 1, 1}, {}}),
         Touch::end, random);
     check_case<float>(
