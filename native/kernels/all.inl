@@ -3,6 +3,7 @@
 #include "kernels/gemm.inl"
 #include "kernels/math.inl"
 #include "kernels/pack.inl"
+#include "kernels/plane_lines.inl"
 #include "kernels/tap_sum.inl"
 
 #include "kernels/activation.inl"
@@ -14,7 +15,9 @@
 #include "kernels/conv_pixels.inl"
 #include "kernels/conv_weight.inl"
 #include "kernels/depthwise.inl"
+#include "kernels/depthwise_gradient.inl"
 #include "kernels/depthwise_plane.inl"
+#include "kernels/depthwise_spread.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/norm.inl"
 #include "kernels/optim.inl"

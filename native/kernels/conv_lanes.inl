@@ -2,10 +2,6 @@
 // images, so nothing is expanded, shifted or wasted whatever the width of the maps. For few
 // channels and many images.
 
-// 32 vector registers, or 16: what GemmTile was chosen for tells.
-template <class T>
-constexpr int kVectorRegisters = GemmTile<T>::kMr* GemmTile<T>::kNr / Vec<T>::kWidth > 16 ? 32 : 16;
-
 // A tile of R x C accumulators, C vectors and one more operand fit.
 template <class T, int R, int C>
 constexpr bool kLanesTileFits = R* C + C + 1 <= kVectorRegisters<T>;

@@ -24,6 +24,10 @@
 // A call makes all tiles of a panel: what a caller does between two tiles of k = 64 costs 3 %,
 // since the CPU finds the way through it only when nothing is left to multiply.
 
+// 32 vector registers, or 16: what GemmTile was chosen for tells.
+template <class T>
+constexpr int kVectorRegisters = GemmTile<T>::kMr* GemmTile<T>::kNr / Vec<T>::kWidth > 16 ? 32 : 16;
+
 template <class T, int NV>
 LAMINAE_INLINE void load_row(const T* b, Vec<T> (&bv)[NV]) {
   LAMINAE_UNROLL for (int j = 0; j < NV; j++) bv[j] = Vec<T>::load(b + j * Vec<T>::kWidth);
