@@ -4,6 +4,15 @@
  * apart silently.
  */
 
+const indexFields = [
+  'outerRank',
+  'outerShape:8',
+  'outerStrides:8',
+  'count',
+  'innerRank',
+  'innerShape:8',
+  'innerStrides:8',
+] as const;
 const convFields = [
   'n',
   'groups',
@@ -47,31 +56,8 @@ export const opTable = {
   cumulate: { fields: ['fn', 'outer', 'n', 'inner'], buffers: ['x', 'y'] },
   product: { fields: ['outer', 'n', 'inner'], buffers: ['x', 'y'] },
   sort: { fields: ['outer', 'n', 'inner', 'k', 'descending'], buffers: ['x', 'y', 'index'] },
-  indexRead: {
-    fields: [
-      'outerRank',
-      'outerShape:8',
-      'outerStrides:8',
-      'count',
-      'innerRank',
-      'innerShape:8',
-      'innerStrides:8',
-    ],
-    buffers: ['x', 'offsets', 'y'],
-  },
-  indexWrite: {
-    fields: [
-      'outerRank',
-      'outerShape:8',
-      'outerStrides:8',
-      'count',
-      'innerRank',
-      'innerShape:8',
-      'innerStrides:8',
-      'accumulate',
-    ],
-    buffers: ['x', 'offsets', 'y'],
-  },
+  indexRead: { fields: indexFields, buffers: ['x', 'offsets', 'y'] },
+  indexWrite: { fields: [...indexFields, 'accumulate'], buffers: ['x', 'offsets', 'y'] },
   gather: {
     fields: ['rank', 'shape:8', 'xStrides:8', 'indexStrides:8', 'size', 'along'],
     buffers: ['x', 'index', 'y'],

@@ -11,7 +11,7 @@ import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { scatterIntoPlanes } from './max-unpool';
-import { Plans } from './plans';
+import { Plans, withOwnShape } from './plans';
 import {
   avgPool1d,
   avgPool2d,
@@ -44,8 +44,9 @@ const plans = new Plans<AdaptivePlan>();
 
 function planAdaptive(op: string, rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): AdaptivePlan {
   expectFloating(op, 'input', input);
-  const plan = plans.get([rank, outputSize, ...input.shape], () => planNew(op, rank, input, outputSize));
-  return { fields: plan.fields, shape: [...plan.shape], kernel: plan.kernel }; // the result shows its shape
+  return withOwnShape(
+    plans.get([rank, outputSize, ...input.shape], () => planNew(op, rank, input, outputSize)),
+  );
 }
 
 function planNew(op: string, rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): AdaptivePlan {

@@ -7,7 +7,7 @@ import { checkElementCount, checkOptions, formatShape, sizeOf, type Shape, type 
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { isExactConv } from './conv-exact';
 import { checkSameFloat } from './matmul';
-import { Plans } from './plans';
+import { Plans, withOwnShape } from './plans';
 
 /** Number of spatial dimensions. */
 export type SpatialRank = 1 | 2 | 3;
@@ -65,7 +65,7 @@ export interface ConvDescriptor {
 /** A checked call: the descriptor, and the shape of what it returns. */
 export interface ConvPlan {
   readonly descriptor: ConvDescriptor;
-  readonly outputShape: readonly number[];
+  readonly shape: readonly number[];
 }
 
 /** Largest size of one dimension, padding included. */
@@ -276,9 +276,7 @@ export function planConv(
   const settings = [rank, stride, padding, dilation, groups, exact, biases];
   const key = [...settings, input.ndim, ...input.shape, ...weight.shape];
   const read = { stride, padding, dilation, groups };
-  const plan = plans.get(key, () => planNewConv(op, rank, input, weight, bias, read));
-  // A shape of its own: the result shows it to the caller, who may be without types and edit it.
-  return { descriptor: plan.descriptor, outputShape: [...plan.outputShape] };
+  return withOwnShape(plans.get(key, () => planNewConv(op, rank, input, weight, bias, read)));
 }
 
 function planNewConv(
@@ -329,8 +327,8 @@ function planNewConv(
     );
   }
   const out = size.map((s, d) => convOutputSize(s, kernel[d], stride[d], padding[d], dilation[d]));
-  const outputShape = batched ? [input.shape[0], cOut, ...out] : [cOut, ...out];
-  checkElementCount(op, outputShape, 'output');
+  const shape = batched ? [input.shape[0], cOut, ...out] : [cOut, ...out];
+  checkElementCount(op, shape, 'output');
   const descriptor = {
     n: batched ? input.shape[0] : 1,
     groups,
@@ -349,7 +347,7 @@ function planNewConv(
     exact: Number(isExactConv()),
     packedReady: 0,
   };
-  return { descriptor, outputShape };
+  return { descriptor, shape };
 }
 
 /**
@@ -401,8 +399,8 @@ export function planConvTranspose(
     const rule = `output size ${timesText(out)} must be in 1..${maxSize} in every dimension`;
     throw shapeError(op, 'input', `${rule} (weight ${formatShape(weight.shape)})`, input.shape);
   }
-  const outputShape = batched ? [input.shape[0], cOut, ...out] : [cOut, ...out];
-  checkElementCount(op, outputShape, 'output');
+  const shape = batched ? [input.shape[0], cOut, ...out] : [cOut, ...out];
+  checkElementCount(op, shape, 'output');
   const descriptor = {
     n: batched ? input.shape[0] : 1,
     groups,
@@ -418,5 +416,5 @@ export function planConvTranspose(
     exact: Number(isExactConv()),
     packedReady: 0,
   };
-  return { descriptor, outputShape };
+  return { descriptor, shape };
 }

@@ -100,12 +100,12 @@ export function convolution(
   ending = noEnding,
 ): Tensor {
   const op = `conv${rank}d`;
-  const { descriptor, outputShape } = planConv(op, rank, input, weight, bias, options);
+  const { descriptor, shape } = planConv(op, rank, input, weight, bias, options);
   const { x, w, b, keep } = operands(input, weight, bias);
-  const add = addOf(op, ending, input, outputShape, 'the result');
+  const add = addOf(op, ending, input, shape, 'the result');
   const isRecorded = needsGrad(input, weight, bias);
   const own = isRecorded || needsGrad(add) ? noEnding : ending;
-  const y = forward(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype), own);
+  const y = forward(descriptor, x, w, b, Tensor.empty(shape, x.dtype), own);
   if (!isRecorded) return own === ending ? y : finish(y, ending, true);
   record(
     op,
@@ -137,9 +137,9 @@ export function transposedConvolution(
   ending = noEnding,
 ): Tensor {
   const op = `convTranspose${rank}d`;
-  const { descriptor, outputShape } = planConvTranspose(op, rank, input, weight, bias, options);
+  const { descriptor, shape } = planConvTranspose(op, rank, input, weight, bias, options);
   const { x, w, b, keep } = operands(input, weight, bias);
-  const y = backwardInput(descriptor, x, w, b, Tensor.empty(outputShape, x.dtype));
+  const y = backwardInput(descriptor, x, w, b, Tensor.empty(shape, x.dtype));
   record(
     op,
     y,

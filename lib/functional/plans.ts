@@ -2,6 +2,7 @@
  * Plans of layers that were made before. A network calls its layers with the same shapes again and again, and what lies
  * between two native ops runs with cold caches: planning a convolution anew takes 10 us there, a pool 20.
  */
+import type { Shape } from '../shape';
 
 interface Entry<P> {
   readonly key: readonly unknown[];
@@ -33,6 +34,11 @@ export class Plans<P> {
     this.entries[free] = { key, plan };
     return plan;
   }
+}
+
+/** `plan` with a shape of its own: a result shows it to the caller, who may be without types and edit it. */
+export function withOwnShape<P extends { readonly shape: Shape }>(plan: P): P {
+  return { ...plan, shape: [...plan.shape] };
 }
 
 /** Where to look first; -1 if the key holds an object, which may have been edited since. */

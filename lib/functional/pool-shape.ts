@@ -5,7 +5,7 @@
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { formatShape, integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
-import { Plans } from './plans';
+import { Plans, withOwnShape } from './plans';
 
 /** Spatial dimensions of a pool. */
 export type SpatialRank = 1 | 2 | 3;
@@ -120,8 +120,7 @@ export function planWindows(
   const { stride, padding, ceilMode } = options;
   const key = [rank, kernelSize, stride, padding, dilation, ceilMode, ...input.shape];
   const read = { stride, padding, ceilMode };
-  const plan = plans.get(key, () => planNewWindows(op, input, rank, kernelSize, read, dilation));
-  return { fields: plan.fields, shape: [...plan.shape], cells: plan.cells }; // the result shows its shape
+  return withOwnShape(plans.get(key, () => planNewWindows(op, input, rank, kernelSize, read, dilation)));
 }
 
 function planNewWindows(

@@ -62,7 +62,6 @@ export abstract class ConvLayer<
 
   constructor(
     protected readonly rank: SpatialRank,
-    private readonly transposed: boolean,
     inChannels: number,
     readonly outChannels: number,
     kernel: Size | WithKernel<Options>,
@@ -75,10 +74,15 @@ export abstract class ConvLayer<
     this.kernelSize = sizeTuple(op, 'kernelSize', isOptions(kernel) ? kernel.kernelSize : kernel, rank, 1);
     checkOptions(op, this.options);
     integer(op, 'groups', this.options.groups ?? 1, 1);
-    const modes = transposed ? paddingModes.slice(0, 1) : paddingModes;
+    const modes = this.isTransposed ? paddingModes.slice(0, 1) : paddingModes;
     oneOf(op, 'paddingMode', this.options.paddingMode ?? 'zeros', modes);
     this.inChannels = inChannels;
     [this.weight, this.bias] = this.fresh(inChannels);
+  }
+
+  /** Whether it is the input gradient of a convolution. The constructor asks, so it is no field. */
+  protected get isTransposed(): boolean {
+    return false;
   }
 
   /** Starts again with new weights, for `inChannels` channels. */
@@ -98,7 +102,7 @@ export abstract class ConvLayer<
         throw new ArgumentRangeError({ op, argument, expected, received: describe(channels) });
       }
     }
-    const [first, second] = this.transposed ? [inChannels, outChannels] : [outChannels, inChannels];
+    const [first, second] = this.isTransposed ? [inChannels, outChannels] : [outChannels, inChannels];
     const shape = [first, second / groups, ...kernelSize];
     const bound = 1 / Math.sqrt(sizeOf(shape.slice(1)));
     return [freshParameter(shape, bound), bias ? freshParameter([outChannels], bound) : null];
@@ -121,16 +125,6 @@ export abstract class ConvLayer<
 
 /** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
 export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
-  constructor(
-    rank: SpatialRank,
-    inChannels: number,
-    outChannels: number,
-    kernel: Size | WithKernel<ConvLayerOptions>,
-    options: ConvLayerOptions | undefined,
-  ) {
-    super(rank, false, inChannels, outChannels, kernel, options);
-  }
-
   protected override compute(input: Tensor, ending: Ending): Tensor {
     return this.convolve(input, this.weight, this.bias, ending);
   }
@@ -159,14 +153,8 @@ export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
 
 /** Transposed convolution layers. */
 export abstract class TransposedConv extends ConvLayer<ConvTransposeLayerOptions> {
-  constructor(
-    rank: SpatialRank,
-    inChannels: number,
-    outChannels: number,
-    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
-    options: ConvTransposeLayerOptions | undefined,
-  ) {
-    super(rank, true, inChannels, outChannels, kernel, options);
+  protected override get isTransposed(): boolean {
+    return true;
   }
 
   protected override compute(input: Tensor, ending: Ending): Tensor {
