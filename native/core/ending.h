@@ -10,7 +10,8 @@ struct Ending {
   const void* add = nullptr;  // of the type of y, and as large; nullptr: nothing
   double low = -INFINITY, high = INFINITY;
 
-  bool is_any() const { return add != nullptr || low != -INFINITY || high != INFINITY; }
+  bool clamps() const { return low != -INFINITY || high != INFINITY; }
+  bool is_any() const { return add != nullptr || clamps(); }
 };
 
 // What the fields low and high and the buffer `add`, or none, of an op say; y has `size` elements.

@@ -41,6 +41,10 @@ struct TapSum {
   int64_t tap_count() const { return taps[0].count * taps[1].count * taps[2].count; }
   int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t depth() const { return channels * tap_count(); }  // terms per output
+  // Whether nothing happens in dimension d: one tap without offset, stride 1.
+  bool is_plain(int d) const {
+    return taps[d].count == 1 && taps[d].offset == 0 && stride[d] == 1 && grid[d] == x_size[d];
+  }
 };
 
 // `count` neighbouring grid positions of one image and row: columns [column, column + count) of a

@@ -93,15 +93,10 @@ TapSum forward_sum(const ConvShape& s) {
   return t;
 }
 
-// Joins neighbouring dimensions in which nothing happens (one tap without offset, stride 1): longer
-// rows.
+// Joins neighbouring dimensions in which nothing happens: longer rows.
 void join_plain_dimensions(TapSum& t) {
-  auto plain = [&](int d) {
-    return t.taps[d].count == 1 && t.taps[d].offset == 0 && t.stride[d] == 1 &&
-           t.grid[d] == t.x_size[d];
-  };
   for (int d = 1; d >= 0; --d) {
-    if (!plain(d) || !plain(2)) return;
+    if (!t.is_plain(d) || !t.is_plain(2)) return;
     t.x_size[2] *= t.x_size[d];
     t.grid[2] *= t.grid[d];
     t.x_size[d] = t.grid[d] = 1;

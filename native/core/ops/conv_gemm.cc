@@ -43,12 +43,8 @@ class Panel {
       : s_(s),
         nr_(nr),
         runs_(scratch.get<TapRun>(2 * nr + 1)),
-        segments_(scratch.get<Segment>(2 * nr)) {
-    for (int d = 0; d < 3; ++d) {
-      pointwise_ = pointwise_ && s.taps[d].count == 1 && s.taps[d].offset == 0 &&
-                   s.stride[d] == 1 && s.grid[d] == s.x_size[d];
-    }
-  }
+        segments_(scratch.get<Segment>(2 * nr)),
+        pointwise_(s.is_plain(0) && s.is_plain(1) && s.is_plain(2)) {}
 
   // Columns [first, first + count) of all of a group.
   void set(int64_t group, int64_t first, int64_t count) {
@@ -165,7 +161,7 @@ class Panel {
       g.c = y + at;
       const Ending& ending = s_.ending;
       if (ending.add != nullptr) g.add = static_cast<const T*>(ending.add) + at;
-      g.clamps = ending.low != -INFINITY || ending.high != INFINITY;
+      g.clamps = ending.clamps();
       g.low = static_cast<T>(ending.low);
       g.high = static_cast<T>(ending.high);
       kernels<T>().gemm_tiles(g);
@@ -207,7 +203,7 @@ class Panel {
   int64_t nr_;
   TapRun* runs_;
   Segment* segments_;
-  bool pointwise_ = true;
+  bool pointwise_;
   int64_t group_ = 0;
   int64_t run_count_ = 0;
   int64_t segment_count_ = 0;
