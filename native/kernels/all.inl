@@ -20,6 +20,7 @@
 #include "kernels/depthwise_spread.inl"
 #include "kernels/elementwise.inl"
 #include "kernels/norm.inl"
+#include "kernels/norm_channels.inl"
 #include "kernels/optim.inl"
 #include "kernels/pool.inl"
 #include "kernels/reduce.inl"
