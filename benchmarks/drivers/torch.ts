@@ -29,11 +29,17 @@ interface Places {
   readonly isaIsLimit: boolean;
 }
 
-/** Names of an instruction set for ATen's own kernels and for oneDNN. */
-const capability: Readonly<Record<string, { readonly aten: string; readonly onednn: string }>> = {
-  avx512: { aten: 'avx512', onednn: 'ALL' },
-  avx2: { aten: 'avx2', onednn: 'AVX2' },
-  portable: { aten: 'default', onednn: 'SSE41' },
+/** What ATen's own kernels, oneDNN and OpenBLAS call an instruction set. */
+interface IsaNames {
+  readonly aten: string;
+  readonly onednn: string;
+  readonly openblas: string;
+}
+
+const isaNames: Readonly<Record<string, IsaNames>> = {
+  avx512: { aten: 'avx512', onednn: 'ALL', openblas: 'SkylakeX' },
+  avx2: { aten: 'avx2', onednn: 'AVX2', openblas: 'Haswell' },
+  portable: { aten: 'default', onednn: 'SSE41', openblas: 'Nehalem' },
 };
 
 /** What the environment must not decide: thread counts and spinning are the same for all. */
@@ -48,10 +54,13 @@ export function torchEnvironment(
   const environment = Object.fromEntries(
     Object.entries(base).filter(([name]) => !foreignSettings.test(name)),
   );
-  const names = capability[isa];
+  const names = isaNames[isa];
   if (names !== undefined && (setting === 'tuned' || isaIsLimit))
     environment.ATEN_CPU_CAPABILITY = names.aten;
-  if (names !== undefined && isaIsLimit) environment.DNNL_MAX_CPU_ISA = names.onednn;
+  if (names !== undefined && isaIsLimit) {
+    environment.DNNL_MAX_CPU_ISA = names.onednn;
+    environment.OPENBLAS_CORETYPE = names.openblas;
+  }
   if (setting === 'tuned') {
     // Thresholds above 32 MiB are ignored by glibc: mmap_max 0 is what keeps it from mapping.
     environment.GLIBC_TUNABLES = ['mmap_max=0', 'trim_threshold=17179869184', 'top_pad=67108864']

@@ -71,6 +71,7 @@ describe('PyTorch', () => {
     expect(torchEnvironment({}, 'plain', 'avx2', true)).toEqual({
       ATEN_CPU_CAPABILITY: 'avx2',
       DNNL_MAX_CPU_ISA: 'AVX2',
+      OPENBLAS_CORETYPE: 'Haswell',
     });
   });
 });
