@@ -55,6 +55,69 @@ ConvShape shape_of(const Desc& d, const Call& call) {
   return s;
 }
 
+// A kernel without the taps that meet nothing but the zeros around x, as eight of 3x3 do on maps of
+// 1x1. There 512->512 of batch 8 takes 0.47 ms forward and 0.98 backward so, 0.70 and 2.36 with all
+// of them.
+struct Trimmed {
+  ConvShape s;
+
+  // Not for a forced algorithm, nor for groups, as depthwise takes some kernels only.
+  Trimmed(const ConvShape& whole, int64_t forced) : s(whole), whole_(whole) {
+    if (forced != 0 || s.groups > 1) return;
+    for (int d = 0; d < 3; ++d) {
+      const int64_t last = (s.out[d] - 1) * s.stride[d];
+      while (s.kernel[d] > 1 && last < s.padding[d] && s.dilation[d] <= s.padding[d]) {
+        s.padding[d] -= s.dilation[d];
+        --s.kernel[d];
+        ++first_[d];
+      }
+      while (s.kernel[d] > 1 && (s.kernel[d] - 1) * s.dilation[d] - s.padding[d] >= s.in[d])
+        --s.kernel[d];
+    }
+  }
+
+  bool is_any() const { return s.kernel_size() < whole_.kernel_size(); }
+
+  // What is left of the weights w.
+  template <class T>
+  const T* weights(const T* w, Scratch& scratch) const {
+    if (!is_any()) return w;
+    T* left = scratch.get<T>(s.c_out * s.c_in * s.kernel_size());
+    each_tap([&](int64_t i, int64_t at) { left[i] = w[at]; });
+    return left;
+  }
+
+  // dw of the whole kernel from that of what is left.
+  template <class T>
+  void spread(const T* left, T* dw) const {
+    parallel_for(s.c_out * s.c_in * whole_.kernel_size(), kElementGrain,
+                 [&](int64_t begin, int64_t end) { std::fill(dw + begin, dw + end, T{0}); });
+    each_tap([&](int64_t i, int64_t at) { dw[at] = left[i]; });
+  }
+
+ private:
+  // fn(i, at) for tap i of what is left of all weights, tap `at` of the whole.
+  template <class F>
+  void each_tap(F&& fn) const {
+    const int64_t size = s.kernel_size();
+    parallel_for(s.c_out * s.c_in, conv_grain(100 * size), [&](int64_t begin, int64_t end) {
+      int64_t i = begin * size;
+      for (int64_t c = begin; c < end; ++c) {
+        for (int64_t k0 = first_[0]; k0 < first_[0] + s.kernel[0]; ++k0) {
+          for (int64_t k1 = first_[1]; k1 < first_[1] + s.kernel[1]; ++k1) {
+            const int64_t line =
+                ((c * whole_.kernel[0] + k0) * whole_.kernel[1] + k1) * whole_.kernel[2];
+            for (int64_t k2 = 0; k2 < s.kernel[2]; ++k2) fn(i++, line + first_[2] + k2);
+          }
+        }
+      }
+    });
+  }
+
+  ConvShape whole_;
+  int64_t first_[3] = {0, 0, 0};
+};
+
 int64_t input_size(const ConvShape& s) { return s.n * s.c_in * s.in_plane(); }
 int64_t output_size(const ConvShape& s) { return s.n * s.c_out * s.out_plane(); }
 int64_t weight_size(const ConvShape& s) { return s.c_out * s.channels_in() * s.kernel_size(); }
@@ -193,8 +256,13 @@ void fill_rows(const TapSum& t, const T* bias, T* y) {
 
 // What conv and conv_backward_input share: weights are packed once, then the sums.
 template <class T, class Desc>
-void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, const T* x,
-              const T* w, const T* bias, T* y) {
+void run_sums(const Desc& d, const ConvShape& shape, bool backward, Call& call, int packed_buffer,
+              const T* x, const T* w, const T* bias, T* y) {
+  const Trimmed trimmed(shape, d.algorithm);
+  const Sums sums{trimmed.s, backward};
+  const bool ready = call.has(packed_buffer) && d.packed_ready != 0;
+  Scratch scratch;
+  if (!ready) w = trimmed.weights(w, scratch);
   const WholeConvAlgorithm<T>* whole = whole_algorithm_for<T>(sums, d.algorithm, call);
   if (whole != nullptr) {
     whole->run(sums.s, sums.backward, x, w, bias, y);
@@ -206,8 +274,7 @@ void run_sums(const Desc& d, const Sums& sums, Call& call, int packed_buffer, co
   if (call.has(packed_buffer)) {
     kept = call.out<T>(packed_buffer, packed_size<T>(sums, d.algorithm, call));
   }
-  PackedWeights<T> weights(kept, kept != nullptr && d.packed_ready != 0);
-  Scratch scratch;
+  PackedWeights<T> weights(kept, ready);
   const T** packed = scratch.get<const T*>(count);
   for (int64_t i = 0; i < count; ++i) {
     const TapSum t = sums.at(i);
@@ -368,7 +435,7 @@ void run_forward(const Desc& d, Call& call, EndingOf&& ending_of) {
     const T* bias = call.maybe_in<T>(Buf::bias, s.c_out);
     T* y = call.out<T>(Buf::y, output_size(s));
     if (s.n == 0) return;
-    run_sums(d, Sums{s, false}, call, Buf::packed, x, w, bias, y);
+    run_sums(d, s, false, call, Buf::packed, x, w, bias, y);
   });
 }
 
@@ -393,13 +460,14 @@ void run_conv_backward_input(const conv_backward_input_desc& d, Call& call) {
     const T* bias = call.maybe_in<T>(conv_backward_input_buf::bias, s.c_in);
     T* dx = call.out<T>(conv_backward_input_buf::dx, input_size(s));
     if (s.n == 0) return;
-    run_sums(d, Sums{s, true}, call, conv_backward_input_buf::packed, dy, w, bias, dx);
+    run_sums(d, s, true, call, conv_backward_input_buf::packed, dy, w, bias, dx);
   });
 }
 
 void run_conv_packed_size(const conv_packed_size_desc& d, Call& call) {
   const ConvShape s = shape_of(d, call);
-  const Sums sums{s, d.backward_input != 0};
+  const Trimmed trimmed(s, d.algorithm);
+  const Sums sums{trimmed.s, d.backward_input != 0};
   const int64_t size = s.n == 0 ? 0 : packed_size<float>(sums, d.algorithm, call);
   *call.out<double>(conv_packed_size_buf::size, 1) = static_cast<double>(size);
 }
@@ -419,7 +487,12 @@ void run_conv_backward_weight(const conv_backward_weight_desc& d, Call& call) {
     }
     int count;
     const WeightGradientAlgorithm<T>* list = weight_gradient_algorithms<T>(&count);
-    choose(list, count, s, d.algorithm, call).run(s, x, dy, dw, db);
+    const Trimmed trimmed(s, d.algorithm);
+    Scratch scratch;
+    T* left = dw;
+    if (dw != nullptr && trimmed.is_any()) left = scratch.get<T>(weight_size(trimmed.s));
+    choose(list, count, trimmed.s, d.algorithm, call).run(trimmed.s, x, dy, left, db);
+    if (left != dw) trimmed.spread(left, dw);
   });
 }
 
