@@ -301,7 +301,7 @@ void multiply_all(const TapSum& s, const T* x, const T* weights, const T* bias, 
     auto set = [&](Panel& panel, int64_t p) {
       panel.set(group, p * nr, std::min(nr, columns - p * nr));
     };
-    parallel_for(panels, conv_grain(4 * nr * depth), [&](int64_t begin, int64_t end) {
+    parallel_for(panels, conv_grain(10 * nr * depth), [&](int64_t begin, int64_t end) {
       Scratch own;
       Panel panel(s, nr, own);
       for (int64_t p = begin; p < end; ++p) {

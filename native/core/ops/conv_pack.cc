@@ -12,6 +12,7 @@ namespace laminae {
 namespace {
 
 constexpr int64_t kTilesAtOnce = 8;  // that are gathered side by side
+constexpr int64_t kChannelsAtOnce = 16;
 
 // Where each element of a tile of one channel, [taps][tile], lies in [rows][kernel]. Rows of the
 // tile beyond `rows` repeat the last: nobody reads them.
@@ -62,14 +63,19 @@ void pack_tiles(const TapSum& s, const T* w, int64_t begin, int64_t end, int64_t
     return;
   }
   const int64_t depth = s.depth();
-  for (int64_t t = begin; t < end; ++t) {
-    const int64_t row = t * tile;
-    const int64_t rows = std::min(tile, s.rows - row);
-    if (s.transposed) {
-      kernels<T>().pack_panel(s.channels, rows, w + row, s.rows, packed + row * depth, tile);
-    } else {  // all taps take part, in order
-      kernels<T>().pack_panel_transposed(depth, rows, w + row * depth, depth, packed + row * depth,
-                                         tile);
+  // All tiles of some channels at a time, so that whole cache lines are read.
+  const int64_t block = s.transposed ? kChannelsAtOnce : depth;
+  for (int64_t first = 0; first < depth; first += block) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t row = t * tile;
+      const int64_t rows = std::min(tile, s.rows - row);
+      T* to = packed + row * depth + first * tile;
+      if (s.transposed) {
+        kernels<T>().pack_panel(std::min(block, depth - first), rows, w + first * s.rows + row,
+                                s.rows, to, tile);
+      } else {  // all taps take part, in order
+        kernels<T>().pack_panel_transposed(depth, rows, w + row * depth, depth, to, tile);
+      }
     }
   }
 }
@@ -82,7 +88,7 @@ void pack_tap_weights(const TapSum& s, const T* w, int64_t tile, T* packed) {
   if (depth == 0) return;
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t group = s.rows * s.channels * s.kernel_size();
-  parallel_for(s.groups * tiles, conv_grain(4 * tile * depth), [&](int64_t begin, int64_t end) {
+  parallel_for(s.groups * tiles, conv_grain(25 * tile * depth), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {
       const int64_t first = i % tiles;
       const int64_t last = std::min(tiles, first + end - i);

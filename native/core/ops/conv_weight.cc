@@ -384,20 +384,20 @@ void weight_gradient_taps(const ConvShape& shape, const T* x, const T* dy, T* dw
     T* acc = sums + group * chunks * weights;
     if (dw != nullptr) {
       T* to = dw + group * outputs * depth;
-      parallel_for(
-          depth, std::max<int64_t>(64, 100000 / p.channels_out), [&](int64_t begin, int64_t end) {
-            T* first = acc + begin * p.channels_out;
-            for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-              kernel.scale_add((end - begin) * p.channels_out, T{1}, first + chunk * weights, T{1},
-                               first);
-            }
-            if (swapped) {
-              kernel.copy_rows(end - begin, outputs, first, p.channels_out, nullptr, T{1},
-                               to + begin * outputs, outputs);
-            } else {
-              kernel.transpose(end - begin, outputs, first, p.channels_out, to + begin, depth);
-            }
-          });
+      const int64_t work = 8 * chunks * p.channels_out;  // memory is slower than multiplying
+      parallel_for(depth, std::max(kCutUnit, conv_grain(work)), [&](int64_t begin, int64_t end) {
+        T* first = acc + begin * p.channels_out;
+        for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+          kernel.scale_add((end - begin) * p.channels_out, T{1}, first + chunk * weights, T{1},
+                           first);
+        }
+        if (swapped) {
+          kernel.copy_rows(end - begin, outputs, first, p.channels_out, nullptr, T{1},
+                           to + begin * outputs, outputs);
+        } else {
+          kernel.transpose(end - begin, outputs, first, p.channels_out, to + begin, depth);
+        }
+      });
     }
     if (db != nullptr) {
       const int64_t count = shape.channels_out();
