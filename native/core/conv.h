@@ -124,6 +124,12 @@ TapSumAlgorithm<T> tap_sum_gemm();
 template <class T>
 void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 
+// conv_weight_pointwise.cc
+template <class T>
+bool weight_gradient_pointwise_applies(const ConvShape& s);
+template <class T>
+void weight_gradient_pointwise(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
+
 // conv_winograd.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_winograd();

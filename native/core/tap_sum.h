@@ -55,6 +55,11 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
+// `count` neighbouring pixels of one image, the first at `at` in its first channel.
+struct PixelRun {
+  int64_t at, count;
+};
+
 // Memory that the tiles of a product ask for on their way, as it is used after them: `count` rows
 // of `width` elements, `step` elements apart. Tile number `first` asks for the first `each` of
 // them, the next tile for the next, and so on; one with each step, and all even if there are no

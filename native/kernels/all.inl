@@ -14,6 +14,7 @@
 #include "kernels/conv_lanes.inl"
 #include "kernels/conv_pixels.inl"
 #include "kernels/conv_weight.inl"
+#include "kernels/conv_weight_rows.inl"
 #include "kernels/depthwise.inl"
 #include "kernels/depthwise_gradient.inl"
 #include "kernels/depthwise_plane.inl"

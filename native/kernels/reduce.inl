@@ -61,6 +61,36 @@ double sum(int64_t n, const T* x) {
   return sum_terms<T, sum_term<T>>(n, x, x);
 }
 
+template <class T, int R>
+LAMINAE_INLINE void sum_runs_rows(int64_t run_count, const PixelRun* runs, const T* x,
+                                  int64_t x_row, double* sums) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  V acc[R];
+  LAMINAE_UNROLL for (int r = 0; r < R; r++) acc[r] = V::zero();
+  for (int64_t l = 0; l < run_count; l++) {
+    const T* at = x + runs[l].at;
+    int64_t n = runs[l].count;
+    for (; n >= kW; n -= kW, at += kW) {
+      LAMINAE_UNROLL for (int r = 0; r < R; r++) acc[r] = acc[r] + V::load(at + r * x_row);
+    }
+    if (n == 0) continue;
+    LAMINAE_UNROLL for (int r = 0; r < R; r++) acc[r] = acc[r] + V::load_n(at + r * x_row, n);
+  }
+  LAMINAE_UNROLL for (int r = 0; r < R; r++) sums[r] += reduce_add_wide(acc[r]);
+}
+
+// sums[r] += the sum over all pixels of some runs, 1024 at most, in row r of x. Four rows at a time
+// hide the latency of the addition, also where runs are short.
+template <class T>
+void sum_runs(int64_t rows, int64_t run_count, const PixelRun* runs, const T* x, int64_t x_row,
+              double* sums) {
+  int64_t r = 0;
+  for (; r + 4 <= rows; r += 4)
+    sum_runs_rows<T, 4>(run_count, runs, x + r * x_row, x_row, sums + r);
+  for (; r < rows; r++) sum_runs_rows<T, 1>(run_count, runs, x + r * x_row, x_row, sums + r);
+}
+
 // sum_i x[i] y[i]
 template <class T>
 double dot(int64_t n, const T* x, const T* y) {

@@ -344,6 +344,13 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {2, 2, 32, 96, {2, 5, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         {2, 1, 256, 512, {1, 2, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         {2, 1, 512, 256, {1, 2, 3}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        // pointwise: several units of pixels, of parts of images and of many; chunks of them; one
+        // pixel an image
+        {4, 4, 160, 180, {1, 15, 15}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {1, 1, 19, 41, {1, 97, 101}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {1, 1, 41, 19, {3, 37, 41}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {50, 2, 38, 34, {1, 7, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        {45, 1, 70, 33, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, few channels: panels of twice the width
         {3, 1, 7, 40, {1, 13, 15}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, with channels 2 KiB apart, one tile of them and several
@@ -483,6 +490,43 @@ TEST_CASE("convolution: infinity in x reaches only the weights that meet it") {
       const std::vector<float> dw = result(kBackwardWeight, d, 0, t);
       for (int64_t i = 0; i < 9; ++i) CHECK(std::isinf(dw[i]) == (i == 2));
       for (int64_t i = 0; i < t.dw.size(); ++i) CHECK(!std::isnan(dw[i]));
+    }
+  }
+  REQUIRE(set_active_isa(active));
+}
+
+TEST_CASE("convolution: weight gradients of pointwise ones stay accurate over many pixels") {
+  const std::string active = active_isa().name;
+  for (const IsaInfo* isa : available_isas()) {
+    REQUIRE(set_active_isa(isa->name));
+    INFO("isa ", std::string(isa->name));
+    for (const auto& [c_in, c_out] : {std::pair<int64_t, int64_t>{6, 40}, {40, 6}}) {
+      const conv_desc d = descriptor(
+          {5, 1, c_in, c_out, {1, 71, 73}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}});
+      const int64_t plane = 71 * 73;
+      Random random(13);
+      Tensors<float> t(d, Touch::end);
+      t.x.randomize(random, 0.0, 1.0);  // of one sign, so that sums grow
+      t.dy.randomize(random, 0.0, 1.0);
+      const std::vector<float> got = result(kBackwardWeight, d, 0, t);
+      for (int threads : {2, 3}) {
+        set_num_threads(threads);
+        CHECK(result(kBackwardWeight, d, 0, t) == got);
+      }
+      set_num_threads(1);
+      double worst = 0.0;
+      for (int64_t i = 0; i < t.dw.size() + c_out; ++i) {
+        const bool is_bias = i >= t.dw.size();
+        const int64_t oc = is_bias ? i - t.dw.size() : i / c_in;
+        double sum = 0.0;
+        for (int64_t image = 0; image < d.n; ++image) {
+          const float* dy = t.dy.data() + (image * c_out + oc) * plane;
+          const float* x = t.x.data() + (image * c_in + i % c_in) * plane;
+          for (int64_t p = 0; p < plane; ++p) sum += is_bias ? dy[p] : double{dy[p]} * x[p];
+        }
+        worst = std::max(worst, std::fabs(got[static_cast<size_t>(i)] / sum - 1.0));
+      }
+      CHECK(worst < 5e-6);
     }
   }
   REQUIRE(set_active_isa(active));

@@ -5,8 +5,7 @@
 // dy is transposed to [pixel][oc], a unit of some 256 pixels at a time; a tile of kernel elements
 // and 2 vectors of output channels then runs over the pixels of the unit in registers
 // (kernels/conv_weight.inl), reading x directly, or through a copy of the needed lines with zeros
-// around where taps reach outside. In a pointwise convolution x and dy may change places, so that
-// the one with fewer channels is transposed.
+// around where taps reach outside.
 //
 // Threads: the work is cut into kItems parts, each the gradient of some input channels from some
 // units, with sums of its own that are added up in order. The more weights, the fewer sums.
@@ -29,7 +28,6 @@ constexpr int64_t kUnitPixels = 256;         // of dy [256][32] floats: 32 KiB, 
 constexpr int64_t kItemWeights = 1 << 16;    // sums of an item: 256 KiB, a part of L2
 constexpr int64_t kStripElements = 1 << 16;  // of copied lines: 256 KiB
 constexpr int64_t kChannelBlock = 64;        // input channels of an item, at least
-constexpr int64_t kRowsChannels = 512;       // for conv_weight_rows: 1024->256 @14 takes 5 % more
 
 // Channels in whole panels: one vector, or gemm_nr at a time.
 template <class T>
@@ -221,16 +219,6 @@ void add_unit(const Plan& p, const Source<T>& x, int64_t channels, int64_t pixel
   const T* rows[kConvWeightRows];
   for (int64_t oc = 0; oc < p.channels_out; oc += p.nr) {
     const int64_t width = std::min(p.nr, s.channels_out() - oc);
-    if (s.kernel_size() == 1 && s.stride[2] == 1 && s.channels_in() <= kRowsChannels) {
-      const int64_t tiles = (channels + kernel.gemm_mr - 1) / kernel.gemm_mr;
-      for (int64_t t = 0; t < tiles; ++t) {
-        const int64_t c = channels * t / tiles;
-        kernel.conv_weight_rows(channels * (t + 1) / tiles - c, width, x.line_count, x.lines,
-                                s.out[2], x.base + c * x.channel, x.channel, dy + oc * pixels, p.nr,
-                                acc + c * p.channels_out + oc, p.channels_out);
-      }
-      continue;
-    }
     const int64_t tile =
         width <= kernel.vec_width ? kernel.conv_weight_tile_narrow : kernel.conv_weight_tile;
     const int64_t row_tile =
@@ -260,22 +248,11 @@ void add_bias(const Plan& p, int64_t pixels, const T* dy, double* db) {
   }
 }
 
-// The same for channels that are read as they lie: db [channels].
-template <class T>
-void add_bias(const Plan& p, const Source<T>& dy, int64_t channels, double* db) {
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t l = 0; l < dy.line_count; ++l) {
-      db[c] += kernels<T>().sum(p.s.out[2], dy.base + c * dy.channel + dy.lines[l]);
-    }
-  }
-}
-
 // Everything that units [first, last) give to input channels [channel, channel + channels) of one
-// group, and to the bias if db is given: to all of it, or if `swapped` to those channels. x, dy:
-// first element of the group in image 0.
+// group, and to the bias if db is given. x, dy: first element of the group in image 0.
 template <class T>
 void add_units(const Plan& p, int64_t first, int64_t last, const T* x, int64_t channel,
-               int64_t channels, const T* dy, T* acc, double* db, bool swapped) {
+               int64_t channels, const T* dy, T* acc, double* db) {
   const ConvShape& s = p.s;
   Scratch scratch;
   T* packed = scratch.get<T>(p.unit_pixels() * p.channels_out);
@@ -284,67 +261,29 @@ void add_units(const Plan& p, int64_t first, int64_t last, const T* x, int64_t c
   for (int64_t index = first; index < last; ++index) {
     const Unit u = unit_at(p, index);
     const int64_t pixels = u.planes * u.lines * s.out[2];
-    const bool bias_of_packed = db != nullptr && !swapped;
-    if (acc != nullptr || bias_of_packed) pack_gradient(p, u, dy, packed);
-    if (bias_of_packed) add_bias(p, pixels, packed, db);
+    pack_gradient(p, u, dy, packed);
+    if (db != nullptr) add_bias(p, pixels, packed, db);
+    if (acc == nullptr) continue;
     const int64_t block = p.halo ? p.strip_channels : channels;
     for (int64_t c = 0; c < channels; c += block) {
       const int64_t count = std::min(block, channels - c);
       const T* from = x + (channel + c) * s.in_plane();
       T* to = acc + c * s.kernel_size() * p.channels_out;
       if (p.halo) {
-        if (acc == nullptr) break;
         copy_strip(p, u, from, count, strip);
         add_unit(p, strip_source<T>(p, u, strip, lines), count, pixels, packed, to);
       } else {
-        const Source<T> source = direct_source<T>(p, u, from, lines);
-        if (acc != nullptr) add_unit(p, source, count, pixels, packed, to);
-        if (db != nullptr && swapped) add_bias(p, source, count, db);
+        add_unit(p, direct_source<T>(p, u, from, lines), count, pixels, packed, to);
       }
     }
   }
 }
 
-bool is_pointwise(const ConvShape& s) {
-  if (s.kernel_size() > 1) return false;
-  for (int d = 0; d < 3; ++d) {
-    if (s.stride[d] != 1 || s.padding[d] != 0 || s.in[d] != s.out[d]) return false;
-  }
-  return true;
-}
-
-// A pointwise convolution may cut its planes into lines of any length: the longest that fit into a
-// unit. 256->256 @10 has lines of 100 instead of 10.
-ConvShape with_long_lines(ConvShape s) {
-  const int64_t plane = s.in_plane();
-  int64_t length = std::min(plane, kUnitPixels);
-  while (plane % length != 0) --length;
-  if (length <= s.in[2]) return s;
-  s.in[0] = s.out[0] = 1;
-  s.in[1] = s.out[1] = plane / length;
-  s.in[2] = s.out[2] = length;
-  return s;
-}
-
 }  // namespace
 
 template <class T>
-void weight_gradient_taps(const ConvShape& shape, const T* x, const T* dy, T* dw, T* db) {
+void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   const KernelTable<T>& kernel = kernels<T>();
-  ConvShape s = shape;
-  bool swapped = false;
-  if (is_pointwise(s)) {
-    s = with_long_lines(s);
-    // dw^T is the gradient with x and dy swapped, which has fewer channels to transpose: 64->256
-    // @56 batch 8 takes 5.0 ms on a Zen 5 core so, 5.7 otherwise.
-    swapped = s.channels_in() < s.channels_out() &&
-              padded_channels(s.channels_in(), kernel) * s.channels_out() <=
-                  padded_channels(s.channels_out(), kernel) * s.channels_in();
-    if (swapped) {
-      std::swap(s.c_in, s.c_out);
-      std::swap(x, dy);
-    }
-  }
   const Plan p(s, kernel);
   const int64_t depth = s.channels_in() * s.kernel_size();
   const int64_t weights = dw == nullptr ? 0 : depth * p.channels_out;
@@ -352,7 +291,7 @@ void weight_gradient_taps(const ConvShape& shape, const T* x, const T* dy, T* dw
   const int64_t blocks = std::clamp<int64_t>(weights / kItemWeights, 1, most_blocks);
   const int64_t chunks =
       std::clamp<int64_t>(kItems / std::max(blocks, s.groups * weights / kItemWeights), 1, p.units);
-  const int64_t biases = db == nullptr ? 0 : swapped ? s.channels_in() : p.channels_out;
+  const int64_t biases = db == nullptr ? 0 : p.channels_out;
   Scratch scratch;
   T* sums = scratch.get<T>(s.groups * chunks * weights);  // [group][chunk][depth][channels_out]
   double* bias_sums = scratch.get<double>(s.groups * chunks * biases);
@@ -369,13 +308,13 @@ void weight_gradient_taps(const ConvShape& shape, const T* x, const T* dy, T* dw
       std::fill(acc, acc + count * s.kernel_size() * p.channels_out, T{0});
     }
     double* bias_acc = nullptr;
-    if (db != nullptr && (swapped || block == 0)) {
-      bias_acc = bias_sums + (group * chunks + chunk) * biases + (swapped ? channel : 0);
-      std::fill(bias_acc, bias_acc + (swapped ? count : biases), 0.0);
+    if (db != nullptr && block == 0) {
+      bias_acc = bias_sums + (group * chunks + chunk) * biases;
+      std::fill(bias_acc, bias_acc + biases, 0.0);
     }
     add_units(p, p.units * chunk / chunks, p.units * (chunk + 1) / chunks,
               x + group * s.channels_in() * s.in_plane(), channel, count,
-              dy + group * s.channels_out() * s.out_plane(), acc, bias_acc, swapped);
+              dy + group * s.channels_out() * s.out_plane(), acc, bias_acc);
   });
 
   // Sums of the chunks in order, and back to [oc][depth].
@@ -391,21 +330,15 @@ void weight_gradient_taps(const ConvShape& shape, const T* x, const T* dy, T* dw
           kernel.scale_add((end - begin) * p.channels_out, T{1}, first + chunk * weights, T{1},
                            first);
         }
-        if (swapped) {
-          kernel.copy_rows(end - begin, outputs, first, p.channels_out, nullptr, T{1},
-                           to + begin * outputs, outputs);
-        } else {
-          kernel.transpose(end - begin, outputs, first, p.channels_out, to + begin, depth);
-        }
+        kernel.transpose(end - begin, outputs, first, p.channels_out, to + begin, depth);
       });
     }
     if (db != nullptr) {
-      const int64_t count = shape.channels_out();
       const double* from = bias_sums + group * chunks * biases;
-      for (int64_t oc = 0; oc < count; ++oc) {
+      for (int64_t oc = 0; oc < outputs; ++oc) {
         double sum = 0.0;
         for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += from[chunk * biases + oc];
-        db[group * count + oc] = static_cast<T>(sum);
+        db[group * outputs + oc] = static_cast<T>(sum);
       }
     }
   }
