@@ -116,7 +116,7 @@ function releaseTemporaries(frame: Frame, from: number): void {
     if (storage.pending > 0) frame.made[keep++] = storage;
     else storage.release();
   }
-  frame.made.length = keep;
+  while (frame.made.length > keep) frame.made.pop(); // setting the length takes longer
 }
 
 export interface BackwardOptions {

@@ -16,9 +16,6 @@ import { arrayOf, bytesPerElement, viewOf, type DType, type TypedArray } from '.
 import { AllocationError, ArgumentTypeError, DisposedError } from '../errors';
 import { placeBlock } from '../native';
 
-/** Arrays of up to this many bytes lie in V8's own heap: it makes them faster than any list finds them. */
-const maxHeapBytes = 64;
-
 /** Outside of frames, arrays below this many bytes are left to V8: hardly any of them would come back. */
 const minLooseBytes = 4096;
 
@@ -72,11 +69,13 @@ interface SizeClass {
 const sizeClasses: SizeClass[] = [];
 
 function sizeClassOf(bytes: number): SizeClass {
-  const exponent = bytes > 2 ** 31 ? Math.floor(Math.log2(bytes - 1)) : 31 - Math.clz32(bytes - 1);
-  const quarter = 2 ** (exponent - 2);
-  const quarters = Math.ceil(bytes / quarter);
-  const index = exponent * 4 + quarters;
-  return (sizeClasses[index] ??= { bytes: quarters * quarter, index });
+  // Integers as far as they reach: every allocation passes here.
+  const small = bytes <= 2 ** 31;
+  const last = Math.max(bytes, 8) - 1;
+  const shift = small ? 29 - Math.clz32(last) : Math.floor(Math.log2(last)) - 2;
+  const quarters = small ? (last >>> shift) + 1 : Math.ceil(bytes / 2 ** shift);
+  const index = shift * 4 + quarters;
+  return (sizeClasses[index] ??= { bytes: quarters * 2 ** shift, index });
 }
 
 /** Free blocks of one size. */
@@ -232,7 +231,7 @@ export class Storage {
   /** Memory for `length` elements, not initialised. */
   static allocate(dtype: DType, length: number): Storage {
     const bytes = length * bytesPerElement[dtype];
-    if (bytes <= maxHeapBytes || (bytes < minLooseBytes && currentFrame === null)) {
+    if (bytes === 0 || (bytes < minLooseBytes && currentFrame === null)) {
       return new Storage(dtype, length, arrayOf(dtype, length), null);
     }
     const block = takeBlock(bytes);
