@@ -6,7 +6,7 @@ import { run } from '../native';
 import { broadcastShapes, formatShape, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
-import { sumTo, reduceDims } from './broadcast';
+import { reduceMiddle, sumTo } from './broadcast';
 import { mul } from './elementwise';
 import { expand, reshape, transpose, unsqueeze } from './views';
 
@@ -48,9 +48,24 @@ function side(t: Tensor): Side {
 export function product(a: Tensor, b: Tensor, bias: Tensor | null = null): Tensor {
   const [m, k] = a.shape;
   const n = b.shape[1];
-  const left = side(a);
-  const right = side(b);
-  const c = Tensor.empty([m, n], a.dtype);
+  return sideProduct([m, n], m, n, k, side(a), side(b), bias === null ? null : contiguousElements(bias));
+}
+
+function flipped({ source, transposed }: Side): Side {
+  return { source, transposed: !transposed };
+}
+
+/** The product [m, n] as a tensor of `shape`. */
+function sideProduct(
+  shape: Shape,
+  m: number,
+  n: number,
+  k: number,
+  a: Side,
+  b: Side,
+  bias: Tensor | null,
+): Tensor {
+  const c = Tensor.empty(shape, a.source.dtype);
   run(
     'gemm',
     {
@@ -58,14 +73,14 @@ export function product(a: Tensor, b: Tensor, bias: Tensor | null = null): Tenso
       m,
       n,
       k,
-      transposeA: left.transposed ? 1 : 0,
-      transposeB: right.transposed ? 1 : 0,
+      transposeA: a.transposed ? 1 : 0,
+      transposeB: b.transposed ? 1 : 0,
       aStride: 0,
       bStride: 0,
       cStride: 0,
       accumulate: 0,
     },
-    { a: left.source, b: right.source, bias: bias === null ? null : contiguousElements(bias), c },
+    { a: a.source, b: b.source, bias, c },
   );
   return c;
 }
@@ -228,20 +243,24 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
   }
   if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== out))
     fail('bias', `must have shape [${out}]`, bias.shape);
-  const lead = input.shape.slice(0, -1);
-  const x = reshape(input.detach(), [sizeOf(lead), features]);
-  const y = reshape(product(x, transpose(weight.detach(), 0, 1), bias?.detach() ?? null), [...lead, out]);
+  const shape = [...input.shape];
+  shape[shape.length - 1] = out;
+  const rows = sizeOf(input.shape) / features;
+  const x = { source: contiguousElements(input), transposed: false };
+  const w = side(weight);
+  const b = bias === null ? null : contiguousElements(bias);
+  const y = sideProduct(shape, rows, out, features, x, flipped(w), b);
   if (!needsGrad(input, weight, bias)) return y;
   return record(
     op,
     y,
     [input, weight, bias],
     (grad, wanted) => {
-      const dy = reshape(grad, [sizeOf(lead), out]);
+      const dy = { source: contiguousElements(grad), transposed: false };
       return [
-        wanted[0] ? reshape(product(dy, weight.detach()), input.shape) : null,
-        wanted[1] ? product(transpose(dy, 0, 1), x) : null,
-        wanted[2] ? reshape(reduceDims('sum', dy, [0]), [out]) : null,
+        wanted[0] ? sideProduct(input.shape, rows, features, out, dy, w, null) : null,
+        wanted[1] ? sideProduct(weight.shape, out, features, rows, flipped(dy), x, null) : null,
+        wanted[2] ? reduceMiddle('sum', dy.source, 1, rows, out, [out]) : null,
       ];
     },
     { saved: [input, weight] },

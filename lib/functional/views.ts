@@ -55,13 +55,17 @@ function mismatch(op: string, shape: readonly number[], numel: number): never {
 /** The tensor with another shape of the same element count; one entry may be -1. A view where memory allows it. */
 export function reshape(input: Tensor, shape: readonly number[]): Tensor {
   expectTensor('reshape', 'input', input);
-  const target = resolveShape('reshape', shape, input.numel);
+  return reshaped(input, resolveShape('reshape', shape, input.numel));
+}
+
+/** `reshape` to a shape that is known to fit. */
+function reshaped(input: Tensor, target: Shape): Tensor {
   if (sameShape(target, input.shape)) return input;
   const source = contiguousElements(input);
   const y = source.viewAs(target, contiguousStrides(target), source.offset);
   y.isView = source === input;
   const from = input.shape;
-  return record('reshape', y, [input], (grad) => [reshape(grad, from)]);
+  return record('reshape', y, [input], (grad) => [reshaped(grad, from)]);
 }
 
 /** Merges dimensions startDim..endDim (both included) into one. */
@@ -77,9 +81,9 @@ export function flatten(input: Tensor, startDim = 0, endDim = -1): Tensor {
       received: String(startDim),
     });
   }
-  if (input.ndim === 0) return reshape(input, [1]);
+  if (input.ndim === 0) return reshaped(input, [1]);
   const { shape } = input;
-  return reshape(input, [
+  return reshaped(input, [
     ...shape.slice(0, first),
     sizeOf(shape.slice(first, last + 1)),
     ...shape.slice(last + 1),
