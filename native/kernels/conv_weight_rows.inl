@@ -6,8 +6,8 @@
 //     x [rows]         x_row apart; rows <= gemm_mr
 //     at(p)            runs[l].at + q, q in [0, runs[l].count), l in [0, run_count); one more tells
 //                      where the rows of the next tile begin
-//     panel [pixels][gemm_nr]
-//     to [rows][to_row], channels <= gemm_nr of each: nothing else is touched
+//     panel [pixels]   as many whole vectors as hold `channels` <= gemm_nr
+//     to [rows]        to_row apart, `channels` of each: nothing else is touched
 //
 // A pixel costs one broadcast a row straight from the images. Rows lie x_row apart, so a pointer
 // for three of them is enough: conv_weight_taps has registers for 8 only. Measured on a Zen 5 core
@@ -44,7 +44,7 @@ void conv_weight_rows_fixed(int64_t channels, int64_t run_count, const PixelRun*
           LAMINAE_UNROLL for (int v = 0; v < NV; v++) sum[r][v] = fma(a, b[v], sum[r][v]);
         }
         LAMINAE_UNROLL for (int g = 0; g < kGroups; g++) row[g]++;
-        panel += GemmTile<T>::kNr;
+        panel += NV * V::kWidth;
       }
     }
   }

@@ -100,6 +100,7 @@ class Product {
     unit_ = std::clamp<int64_t>(kUnitBytes / pixel_bytes, 1, kUnitPixels);
   }
 
+  bool needs_panels() const { return dw_ != nullptr || !packs_x_; }  // which have dy for the bias
   int64_t weights() const { return groups_ * rows_.channels * packed_.channels; }
   int64_t biases() const { return groups_ * (packs_x_ ? rows_ : packed_).channels; }
 
@@ -145,7 +146,7 @@ class Product {
                       row_runs,
                       find_runs(packed_, first, end, packed_runs),
                       find_runs(rows_, first, end, row_runs)};
-      for (int64_t p = first_panel; p < end_panel; ++p) {
+      for (int64_t p = first_panel; needs_panels() && p < end_panel; ++p) {
         pack(unit, group, p, packed + (p - first_panel) * unit.pixels * kernel_.gemm_nr, bias);
       }
       multiply(unit, group, chunk, block, packed, bias);
@@ -168,15 +169,15 @@ class Product {
     const int64_t channel = panel * kernel_.gemm_nr;
     const int64_t width = panel_width(panel);
     const T* from = packed_.data + (group * packed_.channels + channel) * plane_;
-    if (dw_ != nullptr) {
-      for (int64_t l = 0; l < u.packed_run_count; ++l) {
-        const PixelRun& run = u.packed_runs[l];
-        kernel_.pack_panel_transposed(run.count, width, from + run.at, plane_, to, kernel_.gemm_nr);
-        to += run.count * kernel_.gemm_nr;
-      }
+    const int64_t ld = ceil_div(width, kernel_.vec_width) * kernel_.vec_width;
+    T* at = to;
+    for (int64_t l = 0; l < u.packed_run_count; ++l) {
+      const PixelRun& run = u.packed_runs[l];
+      kernel_.pack_panel_transposed(run.count, width, from + run.at, plane_, at, ld);
+      at += run.count * ld;
     }
     if (bias == nullptr || packs_x_) return;
-    kernel_.sum_runs(width, u.packed_run_count, u.packed_runs, from, plane_, bias + channel);
+    kernel_.sum_columns(u.pixels, width, to, ld, bias + channel);
   }
 
   void multiply(const Unit& u, int64_t group, int64_t chunk, int64_t block, const T* packed,
@@ -242,6 +243,30 @@ class Product {
   double* bias_ = nullptr;
 };
 
+// With one pixel an image, channels lie side by side as a product of matrices reads them: 512->512
+// of batch 64 takes 0.14 ms so, 0.33 in runs of one pixel.
+template <class T>
+void multiply_images(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  const int64_t in = s.channels_in();
+  const int64_t out = s.channels_out();
+  for (int64_t group = 0; dw != nullptr && group < s.groups; ++group) {
+    for (int64_t i = 0; i < s.n; i += kUnitPixels) {
+      const Matrix<T> a{dy + i * s.c_out + group * out, s.c_out, true};
+      const Matrix<T> b{x + i * s.c_in + group * in, s.c_in, false};
+      T* c = dw + group * out * in;
+      gemm(Gemm<T>{out, in, std::min(kUnitPixels, s.n - i), a, b, c, in, i > 0});
+    }
+  }
+  if (db == nullptr) return;
+  parallel_for(s.c_out, std::max(kCutUnit, conv_grain(s.n)), [&](int64_t begin, int64_t end) {
+    Scratch scratch;
+    double* sums = scratch.get<double>(end - begin);
+    std::fill(sums, sums + (end - begin), 0.0);
+    kernels<T>().sum_columns(s.n, end - begin, dy + begin, s.c_out, sums);
+    for (int64_t c = begin; c < end; ++c) db[c] = static_cast<T>(sums[c - begin]);
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -255,6 +280,7 @@ bool weight_gradient_pointwise_applies(const ConvShape& s) {
 
 template <class T>
 void weight_gradient_pointwise(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  if (s.in_plane() == 1) return multiply_images(s, x, dy, dw, db);
   Product<T>(s, x, dy, dw, db).run();
 }
 
