@@ -1,7 +1,8 @@
 // C = op(A) op(B) (+ C) (+ bias): the driver around the packed register tile of kernels/gemm.inl.
 //
-// Each thread makes a block of C by itself. A is packed into panels [k][mr], B into panels [k][nr];
-// every tile runs over the whole of k in registers, so an element of C is one chain of
+// Each thread makes a block of C by itself. A and B are read where they lie, or packed into panels
+// [k][mr] and [k][nr]: a transposed B always, others if their rows compete for few sets of the
+// caches. Every tile runs over the whole of k in registers, so an element of C is one chain of
 // multiply-adds in k order. A single row, and few rows with a deep B, add up several such chains
 // instead. Either way no bit depends on the number of threads. Rows are cut into balanced tiles (64
 // rows = 13+13+13+13+12, not 14+14+14+14+8), columns into panels of nr.

@@ -101,6 +101,7 @@ struct GemmTiles {
   int64_t asks;
   const CopyRows<T>* copy;
   int64_t copies;
+  int64_t a_row = 0, a_step = 0;  // of a where it lies; 0: packed
 };
 
 // The terms of an output of conv_channels and conv_pixels: channels, x_channel apart in x, times

@@ -4,7 +4,9 @@
 //   min(max(c, low), high) of that if it clamps
 //     i in [0, m);  p in [0, k), k >= 0
 //     j in [0, n), 1 <= n <= gemm_nr, or n is a multiple of that
-//     a [ceil(m / tile)][k][tile]   rows in tiles (pack_panel*), tile <= gemm_mr or m <= gemm_mr
+//     a [ceil(m / tile)][k][tile]   rows in tiles (pack_panel*), tile <= gemm_mr or m <= gemm_mr;
+//                      or where it lies: [k][a_step] with a_row 1, or [m][a_row] with a_step 1,
+//                      this only where gemm_reads_rows and if there is nothing to copy
 //     b [k][ldb]       rows of n columns, zero filled to a multiple of gemm_nr
 //     c [m][ldc]       row-major; only columns < n are read or written
 //     row_bias [m], col_bias [n], add [m][ldc]: null for none; add may be c
@@ -56,13 +58,45 @@ LAMINAE_INLINE void gemm_step_row(const T* a, const Vec<T> (&bv)[NV], Vec<T> (&a
   }
 }
 
-// acc += column a[0, MR) times row b[0, NV * kWidth).
-template <int MR, int NV, class T>
-LAMINAE_INLINE void gemm_step(const T* a, const T* b, Vec<T> (&acc)[MR][NV]) {
-  Vec<T> bv[NV];
-  load_row(b, bv);
-  gemm_step_row<0, MR, NV, T>(a, bv, acc);
-}
+// The MR elements of a that a step multiplies: one after the other, or one in each row.
+template <class T, int MR, bool kRows>
+struct ColumnOfA {
+  const T* at;
+  int64_t step;
+
+  LAMINAE_INLINE ColumnOfA(const T* a, int64_t a_step) : at(a), step(a_step) {}
+  LAMINAE_INLINE void next() { at += step; }
+  template <int NV>
+  LAMINAE_INLINE void multiply(const Vec<T> (&bv)[NV], Vec<T> (&acc)[MR][NV]) const {
+    gemm_step_row<0, MR, NV, T>(at, bv, acc);
+  }
+};
+
+// A pointer for three rows, which an address reaches with its index: one for each row would be more
+// than there are registers.
+template <class T, int MR>
+struct ColumnOfA<T, MR, true> {
+  static constexpr int kPointers = (MR + 2) / 3;
+  const T* at[kPointers];
+  int64_t row;
+
+  LAMINAE_INLINE ColumnOfA(const T* a, int64_t a_row) : row(a_row) {
+    LAMINAE_UNROLL for (int q = 0; q < kPointers; q++) at[q] = a + 3 * q * row;
+  }
+  LAMINAE_INLINE void next() {
+    LAMINAE_UNROLL for (int q = 0; q < kPointers; q++) {
+      at[q]++;
+      LAMINAE_OPAQUE(at[q]);
+    }
+  }
+  template <int NV>
+  LAMINAE_INLINE void multiply(const Vec<T> (&bv)[NV], Vec<T> (&acc)[MR][NV]) const {
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      const Vec<T> av = Vec<T>::set1(at[i / 3][i % 3 * row]);
+      LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(av, bv[j], acc[i][j]);
+    }
+  }
+};
 
 template <int MR, int NV, class T>
 LAMINAE_INLINE void gemm_epilogue(const GemmTiles<T>& g, T* c, const T* add, const T* row_bias,
@@ -127,12 +161,13 @@ LAMINAE_INLINE void gemm_clear(Vec<T> (&acc)[MR][NV]) {
   }
 }
 
-// gemm_step, and on to the next.
-template <int MR, int NV, class T>
-LAMINAE_INLINE void gemm_next(const T*& a, int64_t lda, const T*& b, int64_t ldb,
-                              Vec<T> (&acc)[MR][NV]) {
-  gemm_step(a, b, acc);
-  a += lda;
+// acc += column of a times row b[0, NV * kWidth), and on to the next.
+template <int MR, int NV, class T, class Column>
+LAMINAE_INLINE void gemm_next(Column& a, const T*& b, int64_t ldb, Vec<T> (&acc)[MR][NV]) {
+  Vec<T> bv[NV];
+  load_row(b, bv);
+  a.multiply(bv, acc);
+  a.next();
   b += ldb;
 }
 
@@ -160,12 +195,12 @@ LAMINAE_INLINE void copy_panel_row(const T* from, int64_t width, T* to) {
 // All k steps of tile `number` from column `col` on, the first with what is asked for and copied.
 // Asking comes first: it is a few long loops, while the CPU is still catching up with what came
 // between the tiles.
-template <int MR, int NV, class T>
-LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a, int64_t col,
-                               Vec<T> (&acc)[MR][NV]) {
+template <int MR, int NV, bool kRows, class T>
+LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, ColumnOfA<T, MR, kRows> a,
+                               int64_t col, Vec<T> (&acc)[MR][NV]) {
   const T* b = g.b + col;
   const int64_t asks = col == 0 ? g.asks : 0;
-  const int64_t copies = col == 0 ? g.copies : 0;
+  const int64_t copies = !kRows && col == 0 ? g.copies : 0;
   int64_t p = 0;
   for (int64_t s = 0; s < asks; s++) {
     const AskRows<T>& ask = g.ask[s];
@@ -177,7 +212,7 @@ LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a
       ask_for_row(at, ask.width);
       at += ask.step;
       if (p == g.k) continue;
-      gemm_next(a, g.tile, b, g.ldb, acc);
+      gemm_next(a, b, g.ldb, acc);
       p++;
     }
   }
@@ -195,17 +230,19 @@ LAMINAE_INLINE void gemm_steps(const GemmTiles<T>& g, int64_t number, const T* a
       from += copy.step;
       to += GemmTile<T>::kNr;
       const int64_t stop = g.k - p < copy.pace ? g.k : p + copy.pace;
-      for (; p < stop; p++) gemm_next(a, g.tile, b, g.ldb, acc);
+      for (; p < stop; p++) gemm_next(a, b, g.ldb, acc);
     }
   }
-  for (; p < g.k; p++) gemm_next(a, g.tile, b, g.ldb, acc);
+  for (; p < g.k; p++) gemm_next(a, b, g.ldb, acc);
 }
 
 // `tiles` tiles of MR rows, the first of them from row `row` on.
-template <class T, int MR, int NV>
+template <class T, int MR, int NV, bool kRows>
 LAMINAE_NOINLINE void gemm_tile_fixed(const GemmTiles<T>& g, int64_t row, int64_t tiles) {
   const int64_t first = row / g.tile;
-  const T* a = g.a + first * g.tile * g.k;
+  const int64_t apart = g.tile * (g.a_row == 0 ? g.k : g.a_row);
+  const int64_t a_step = kRows ? g.a_row : g.a_row == 0 ? g.tile : g.a_step;
+  const T* a = g.a + first * apart;
   T* c = g.c + row * g.ldc;
   const T* add = g.add == nullptr ? nullptr : g.add + row * g.ldc;
   const T* row_bias = g.row_bias == nullptr ? nullptr : g.row_bias + row;
@@ -213,48 +250,61 @@ LAMINAE_NOINLINE void gemm_tile_fixed(const GemmTiles<T>& g, int64_t row, int64_
     for (int64_t col = 0; col < g.n; col += GemmTile<T>::kNr) {
       Vec<T> acc[MR][NV];
       gemm_clear(acc);
-      gemm_steps(g, g.number + first + t, a, col, acc);
+      gemm_steps<MR, NV, kRows>(g, g.number + first + t, {a, a_step}, col, acc);
       gemm_epilogue(g, c + col, add == nullptr ? nullptr : add + col, row_bias,
                     g.col_bias == nullptr ? nullptr : g.col_bias + col, acc);
     }
-    a += g.tile * g.k;
+    a += apart;
     c += MR * g.ldc;
     if (add != nullptr) add += MR * g.ldc;
     if (row_bias != nullptr) row_bias += MR;
   }
 }
 
-template <class T, int MR>
+template <class T, int MR, bool kRows>
 LAMINAE_INLINE void gemm_tile_columns(const GemmTiles<T>& g, int64_t row, int64_t tiles) {
   constexpr int kWidth = Vec<T>::kWidth;
   constexpr int kNv = GemmTile<T>::kNr / kWidth;
   static_assert(kNv == 2 || kNv == 3, "two or three vectors per row of c");
   if (g.n > (kNv - 1) * kWidth) {
-    gemm_tile_fixed<T, MR, kNv>(g, row, tiles);
+    gemm_tile_fixed<T, MR, kNv, kRows>(g, row, tiles);
   } else if (kNv == 2 || g.n <= kWidth) {
-    gemm_tile_fixed<T, MR, 1>(g, row, tiles);
+    gemm_tile_fixed<T, MR, 1, kRows>(g, row, tiles);
   } else {
-    gemm_tile_fixed<T, MR, 2>(g, row, tiles);
+    gemm_tile_fixed<T, MR, 2, kRows>(g, row, tiles);
   }
 }
 
 // Finds the instance for tiles of mr rows by counting MR down from the largest.
-template <class T, int MR>
+template <class T, int MR, bool kRows>
 LAMINAE_INLINE void gemm_tile_dispatch(const GemmTiles<T>& g, int64_t mr, int64_t row,
                                        int64_t tiles) {
   if (mr == MR) {
-    gemm_tile_columns<T, MR>(g, row, tiles);
+    gemm_tile_columns<T, MR, kRows>(g, row, tiles);
   } else if constexpr (MR > 1) {
-    gemm_tile_dispatch<T, MR - 1>(g, mr, row, tiles);
+    gemm_tile_dispatch<T, MR - 1, kRows>(g, mr, row, tiles);
   }
 }
 
-template <class T>
-void gemm_tiles(const GemmTiles<T>& g) {
+template <class T, bool kRows>
+LAMINAE_INLINE void gemm_all_tiles(const GemmTiles<T>& g) {
   const int64_t full = g.m / g.tile;
   const int64_t rest = g.m % g.tile;
-  if (full > 0) gemm_tile_dispatch<T, GemmTile<T>::kMr>(g, g.tile, 0, full);
-  if (rest > 0) gemm_tile_dispatch<T, GemmTile<T>::kMr>(g, rest, g.m - rest, 1);
+  if (full > 0) gemm_tile_dispatch<T, GemmTile<T>::kMr, kRows>(g, g.tile, 0, full);
+  if (rest > 0) gemm_tile_dispatch<T, GemmTile<T>::kMr, kRows>(g, rest, g.m - rest, 1);
+}
+
+// Not where the ISA multiplies by a lane: an instruction more for each element of a, in the place
+// of an FMA.
+template <class T>
+constexpr bool kGemmReadsRows = !Vec<T>::kLaneFma;
+
+template <class T>
+void gemm_tiles(const GemmTiles<T>& g) {
+  if constexpr (kGemmReadsRows<T>) {
+    if (g.a_row > 1) return gemm_all_tiles<T, true>(g);
+  }
+  gemm_all_tiles<T, false>(g);
 }
 
 // Four rows share each load of x; two accumulators per row hide the latency of the FMA.

@@ -253,6 +253,55 @@ TEST_CASE("gemm_tiles: many tiles have the bits of each alone, and copy a panel 
   });
 }
 
+TEST_CASE("gemm_tiles: an a that is read where it lies has the bits of a packed one") {
+  for_each_table([](const auto& table) {
+    using T = std::decay_t<decltype(table.fma_peak(0))>;
+    Random random(6);
+    const int64_t nr = table.gemm_nr;
+    for (Touch touch : kTouches) {
+      for (int64_t tile = 1; tile <= table.gemm_mr; tile++) {
+        for (bool in_rows : {false, true}) {
+          if (in_rows && !table.gemm_reads_rows) continue;
+          for (int64_t k : {1, 2, 21}) {
+            const int64_t tiles = random.integer(1, 3);
+            const int64_t m = tiles * tile - random.integer(0, tile - 1);
+            const int64_t n = random.integer(1, nr), ldc = n + random.integer(0, 5);
+            const int64_t ld = (in_rows ? k : m) + random.integer(1, 5);
+            CAPTURE(m);
+            CAPTURE(tile);
+            CAPTURE(k);
+            CAPTURE(in_rows);
+            GuardedBuffer<T> a(in_rows ? (m - 1) * ld + k : (k - 1) * ld + m, touch);
+            GuardedBuffer<T> packed(tiles * k * tile, touch), b(k * nr, touch);
+            GuardedBuffer<T> c((m - 1) * ldc + n, touch), expected(c.size(), touch);
+            for (auto* buffer : {&a, &b}) buffer->randomize(random);
+            for (auto* buffer : {&packed, &c, &expected}) buffer->fill(T(9));
+            for (int64_t i = 0; i < m; i++) {
+              for (int64_t p = 0; p < k; p++) {
+                packed[(i / tile * k + p) * tile + i % tile] = a[in_rows ? i * ld + p : p * ld + i];
+              }
+            }
+            const laminae::AskRows<T> ask = {c.data(), ldc, m, n, 0, tile};
+            laminae::GemmTiles<T> g = {
+                m,    tile,    n,       k,       packed.data(), b.data(), nr,   expected.data(),
+                ldc,  nullptr, nullptr, nullptr, false,         T(0),     T(0), 0,
+                &ask, 1,       nullptr, 0};
+            table.gemm_tiles(g);
+            g.a = a.data();
+            g.a_row = in_rows ? ld : 1;
+            g.a_step = in_rows ? 1 : ld;
+            g.c = c.data();
+            table.gemm_tiles(g);
+            bool right = true;
+            for (int64_t i = 0; i < c.size(); i++) right = right && c[i] == expected[i];
+            CHECK(right);
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("gemv: rows around the unrolling, k around the vector width, guard pages") {
   for_each_table([](const auto& table) {
     using T = std::decay_t<decltype(table.fma_peak(0))>;
