@@ -134,15 +134,12 @@ void pack(const TapSum& s, const T* w, T* packed) {
   constexpr int64_t kChannels = 16;
   const int64_t chunks = ceil_div(s.channels, kChannels);
   const int64_t panels = s.groups * p.panels;
-  const int64_t work = frequencies * kChannels * p.nr;
-  parallel_for(panels * chunks, ceil_div(kConvGrain / 8, work), [&](int64_t begin, int64_t end) {
+  // This waits for memory, one thread longer than another.
+  parallel_chunks(panels * chunks, [&](int64_t i) {
     Scratch scratch;
     T* spatial = scratch.get<T>(kChannels * tap_count * p.nr);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t panel = i / chunks;
-      const int64_t first = i % chunks * kChannels;
-      pack_panel(panel, first, std::min(kChannels, s.channels - first), spatial);
-    }
+    const int64_t first = i % chunks * kChannels;
+    pack_panel(i / chunks, first, std::min(kChannels, s.channels - first), spatial);
   });
 }
 
