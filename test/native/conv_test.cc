@@ -352,6 +352,9 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {50, 2, 38, 34, {1, 7, 7}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         {45, 2, 70, 34, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         {790, 1, 5, 7, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+        // the same at strides, in all three dimensions
+        {3, 2, 38, 34, {5, 9, 20}, {1, 1, 1}, {3, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
+        {2, 1, 20, 40, {1, 3, 3}, {1, 1, 1}, {1, 3, 3}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, few channels: panels of twice the width
         {3, 1, 7, 40, {1, 13, 15}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
         // pointwise, with channels 2 KiB apart, one tile of them and several
@@ -533,11 +536,29 @@ TEST_CASE("convolution: weight gradients of pointwise ones stay accurate over ma
   REQUIRE(set_active_isa(active));
 }
 
+TEST_CASE("convolution: weight gradients of pointwise ones at a stride, image by image") {
+  const conv_desc d =
+      descriptor({3, 1, 2, 3, {1, 1, 4300000}, {1, 1, 1}, {1, 1, 2}, {0, 0, 0}, {1, 1, 1}, {}});
+  Random random(14);
+  Tensors<float> t(d, Touch::end);
+  t.fill_integers(random);
+  const std::vector<float> expected =
+      result(kBackwardWeight, d, reference_number<float>(kBackwardWeight), t);
+  for (int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    CHECK(result(kBackwardWeight, d, 0, t) == expected);
+  }
+  set_num_threads(1);
+}
+
 TEST_CASE("convolution: gradients of the bias or the weight alone") {
   Random random(9);
   const Case cases[] = {
       {3, 2, 4, 6, {1, 7, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},
       {3, 2, 32, 96, {1, 7, 6}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+      {3, 2, 96, 32, {1, 7, 6}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
+      {3, 2, 32, 96, {1, 7, 6}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
+      {3, 2, 32, 96, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
   };
   for (const Case& c : cases) {
     const conv_desc d = descriptor(c);

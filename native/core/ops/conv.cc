@@ -406,7 +406,7 @@ const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
       // Output channels would leave vectors part empty and there are images to fill them: 5x5 1->6
       // @28 takes 0.39 ms against 1.0. With 16 channels taps win: 6->16 @12 0.43 against 0.48.
       {"lanes", weight_gradient_lanes_applies<T>, weight_gradient_lanes<T>},
-      // 1x1 at stride 1: 89-97 % of the peak. Batch 8, 2048->512 @7 takes 3.43 ms against 3.97 with
+      // 1x1: 89-97 % of the peak at stride 1. Batch 8, 2048->512 @7 takes 3.43 ms against 3.97 with
       // taps, 64->256 @56 3.33 against 3.50; batch 16, 384->384 @4 0.293 against 0.334.
       {"pointwise", weight_gradient_pointwise_applies<T>, weight_gradient_pointwise<T>},
       // Everything else: 75-83 % of the peak for 3x3 with 64 and more channels.

@@ -1,4 +1,5 @@
-// Weight gradient of pointwise convolutions: a product of two matrices along all pixels.
+// Weight gradient of pointwise convolutions: a product of two matrices along all pixels that are
+// read.
 //
 //   dw[oc][ic] = sum over pixels p of all images of  dy[oc][p] x[ic][p]
 //
@@ -30,6 +31,7 @@ constexpr int64_t kUnitBytes = 384 << 10;  // of panels: a part of L2
 constexpr int64_t kMostPanels = 8;         // of an item, so that units stay long
 constexpr int64_t kChunkPixels = 784;      // worth sums of their own
 constexpr int64_t kLeastPixels = 192;      // of a chunk that is made to have more items
+constexpr int64_t kCopied = 1 << 22;       // elements of x, where there is a stride: 16 MiB
 constexpr int64_t kSumBlock = 4096;        // elements added up at a time: in L1
 
 // x or dy.
@@ -267,21 +269,86 @@ void multiply_images(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) 
   });
 }
 
-}  // namespace
-
+// All of a convolution whose pixels are those of x.
 template <class T>
-bool weight_gradient_pointwise_applies(const ConvShape& s) {
-  if (s.kernel_size() > 1) return false;
+void multiply(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  if (s.in_plane() == 1) return multiply_images(s, x, dy, dw, db);
+  Product<T>(s, x, dy, dw, db).run();
+}
+
+// The pixels of x that one with a stride reads. The lines of the next plane are asked for: the
+// gradient of 256->512 @56 at stride 2 of batch 8 takes 7.9 ms so, 8.6 without.
+template <class T>
+void copy_pixels(const ConvShape& s, const T* x, T* to) {
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t plane = s.out[1] * s.out[2];
+  const int64_t line = s.stride[1] * s.in[2];
+  const int64_t planes = s.n * s.c_in * s.out[0];
+  const auto at = [&](int64_t i) {
+    return x + (i / s.out[0] * s.in[0] + i % s.out[0] * s.stride[0]) * s.in[1] * s.in[2];
+  };
+  parallel_for(planes, conv_grain(8 * plane), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      kernel.prefetch_lanes(s.out[1], s.in[2], at(std::min(i + 1, end - 1)), line);
+      kernel.copy_lines(s.out[1], s.out[2], at(i), line, s.in[2], 0, s.stride[2], to + i * plane,
+                        s.out[2]);
+    }
+  });
+}
+
+// The same for one with a stride, some images at a time. 512->1024 @28 at stride 2 of batch 8 takes
+// 7.2 ms so, 9.3 with taps.
+template <class T>
+void multiply_strided(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
+  const int64_t image = s.c_in * s.out_plane();
+  const int64_t images = std::clamp<int64_t>(kCopied / image, 1, s.n);
+  const int64_t weights = s.c_out * s.channels_in();
+  const auto add = [](int64_t count, const T* from, T* to) {
+    if (to != nullptr) kernels<T>().scale_add(count, T{1}, from, T{1}, to);
+  };
+  Scratch scratch;
+  T* copied = scratch.get<T>(dw == nullptr ? 0 : images * image);
+  T* dw_part = scratch.get<T>(dw == nullptr || images == s.n ? 0 : weights);
+  T* db_part = scratch.get<T>(db == nullptr || images == s.n ? 0 : s.c_out);
+  ConvShape part = s;
+  for (int64_t i = 0; i < s.n; i += images) {
+    part.n = std::min(images, s.n - i);
+    if (dw != nullptr) copy_pixels(part, x + i * s.c_in * s.in_plane(), copied);
+    ConvShape plain = part;
+    for (int d = 0; d < 3; ++d) {
+      plain.in[d] = s.out[d];
+      plain.stride[d] = 1;
+    }
+    const T* dy_part = dy + i * s.c_out * s.out_plane();
+    if (i == 0) {
+      multiply<T>(plain, copied, dy_part, dw, db);
+      continue;
+    }
+    multiply<T>(plain, copied, dy_part, dw == nullptr ? nullptr : dw_part,
+                db == nullptr ? nullptr : db_part);
+    add(weights, dw_part, dw);
+    add(s.c_out, db_part, db);
+  }
+}
+
+bool is_plain(const ConvShape& s) {
   for (int d = 0; d < 3; ++d) {
-    if (s.stride[d] != 1 || s.padding[d] != 0 || s.in[d] != s.out[d]) return false;
+    if (s.stride[d] != 1 || s.in[d] != s.out[d]) return false;
   }
   return true;
 }
 
+}  // namespace
+
+template <class T>
+bool weight_gradient_pointwise_applies(const ConvShape& s) {
+  return s.kernel_size() == 1 && s.padding[0] == 0 && s.padding[1] == 0 && s.padding[2] == 0;
+}
+
 template <class T>
 void weight_gradient_pointwise(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
-  if (s.in_plane() == 1) return multiply_images(s, x, dy, dw, db);
-  Product<T>(s, x, dy, dw, db).run();
+  if (is_plain(s)) return multiply(s, x, dy, dw, db);
+  multiply_strided(s, x, dy, dw, db);
 }
 
 template bool weight_gradient_pointwise_applies<float>(const ConvShape&);
