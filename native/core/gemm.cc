@@ -29,6 +29,19 @@ void pack_columns(const Matrix<T>& b, int64_t col, int64_t cols, int64_t k, int6
   }
 }
 
+// For few rows that stay in L1, a transposed B is read as it lies, in sums over the lanes: packing
+// takes as long as the product of 9 rows. 8x1000x512 takes 36 us so, packed 66; 16 rows 73 and 96;
+// 8x1000x64 would take 9.3 and 7.6, as each sum over lanes costs what some steps do.
+constexpr int64_t kDotRows = 16;
+constexpr int64_t kDotSize = 1 << 13;  // of A, 32 KiB of floats
+constexpr int64_t kDotSteps = 6;
+
+template <class T>
+bool in_dots(const Gemm<T>& g) {
+  return !g.a.transposed && g.b.transposed && g.row_bias == nullptr && g.m <= kDotRows &&
+         g.m * g.k <= kDotSize && g.k >= kDotSteps * kernels<T>().vec_width;
+}
+
 // For few rows, a deep B with long rows is packed in blocks of these sizes. A panel over all of k
 // would touch a piece of 128 bytes per row, each in another page and all in a few sets of the
 // caches: 32x4096x4096 takes 10.9 ms so, 12.9 with whole panels.
@@ -198,7 +211,12 @@ bool reads_b(const Gemm<T>& g, int64_t tiles) {
 // pieces, each right before it is multiplied. B goes first if it stays in L2 then, as C is written
 // row by row so: 1000x512x8 takes 41 us, 65 in columns.
 template <class T>
-void multiply(const Gemm<T>& g, bool blocks) {
+void multiply(const Gemm<T>& g, bool blocks, bool dots) {
+  if (dots) {
+    kernels<T>().gemm_dots(g.m, g.n, g.k, g.a.data, g.a.ld, g.b.data, g.b.ld, g.col_bias,
+                           g.accumulate, g.c, g.ldc);
+    return;
+  }
   constexpr int64_t kPackedFirst = 1 << 16;  // 256 KiB of floats, a part of L2
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t nr = kernel.gemm_nr;
@@ -288,11 +306,12 @@ void gemm(const Gemm<T>& g) {
     return;
   }
   const bool blocks = in_blocks(g);
-  const Cuts cuts = cuts_of(g, blocks);
+  const bool dots = in_dots(g);
+  const Cuts cuts = cuts_of(g, blocks || dots);
   const int64_t count = cuts.rows * cuts.cols;
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
     if (end - begin == count) {
-      multiply(g, blocks);
+      multiply(g, blocks, dots);
       return;
     }
     const int64_t width = kernels<T>().vec_width;
@@ -302,7 +321,8 @@ void gemm(const Gemm<T>& g) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / cuts.cols;
       const int64_t col = i % cuts.cols;
-      multiply(part_of(g, row_cut(row), row_cut(row + 1), col_cut(col), col_cut(col + 1)), blocks);
+      multiply(part_of(g, row_cut(row), row_cut(row + 1), col_cut(col), col_cut(col + 1)), blocks,
+               dots);
     }
   });
 }

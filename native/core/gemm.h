@@ -3,9 +3,9 @@
 // Each thread makes a block of C by itself. A and B are read where they lie, or packed into panels
 // [k][mr] and [k][nr]: a transposed B always, others if their rows compete for few sets of the
 // caches. Every tile runs over the whole of k in registers, so an element of C is one chain of
-// multiply-adds in k order. A single row, and few rows with a deep B, add up several such chains
-// instead. Either way no bit depends on the number of threads. Rows are cut into balanced tiles (64
-// rows = 13+13+13+13+12, not 14+14+14+14+8), columns into panels of nr.
+// multiply-adds in k order. A single row, and few rows with a deep B or a transposed one, add up
+// several such chains instead. Either way no bit depends on the number of threads. Rows are cut
+// into balanced tiles (64 rows = 13+13+13+13+12, not 14+14+14+14+8), columns into panels of nr.
 #pragma once
 #include <cstdint>
 

@@ -1,4 +1,4 @@
-// gemm_tiles: the register-tiled inner product of packed panels, and gemv for a single column.
+// gemm_tiles: the register-tiled inner product of packed panels; gemm_dots for few rows.
 //
 //   c[i][j] = sum_p a[p][i] b[p][j] + row_bias[i] + col_bias[j] + add[i][j]
 //   min(max(c, low), high) of that if it clamps
@@ -307,43 +307,77 @@ void gemm_tiles(const GemmTiles<T>& g) {
   gemm_all_tiles<T, false>(g);
 }
 
-// Four rows share each load of x; two accumulators per row hide the latency of the FMA.
-template <class T, int R>
-LAMINAE_INLINE void gemv_rows(int64_t k, const T* a, int64_t lda, const T* x, const T* bias, T* y) {
+// Rows of c that gemm_dots makes at a time, and columns. With 8 rows GCC for NEON loads all of them
+// ahead of the FMAs and spills.
+template <class T>
+constexpr int kDotRows = kVectorRegisters<T> == 32 && !Vec<T>::kLaneFma ? 8 : 4;
+constexpr int kDotColumns = 3;
+
+template <class T, int R, int C>
+LAMINAE_NOINLINE void gemm_dots_fixed(int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
+                                      const T* bias, bool adds, T* c, int64_t ldc) {
   using V = Vec<T>;
   constexpr int64_t kW = V::kWidth;
-  V acc[R][2];
-  LAMINAE_UNROLL for (int i = 0; i < R; i++) acc[i][0] = acc[i][1] = V::zero();
+  V acc[R][C];
+  gemm_clear(acc);
   int64_t p = 0;
-  for (; p + 2 * kW <= k; p += 2 * kW) {
-    const V x0 = V::load(x + p);
-    const V x1 = V::load(x + p + kW);
+  for (; p + kW <= k; p += kW) {
+    V bv[C];
+    LAMINAE_UNROLL for (int j = 0; j < C; j++) bv[j] = V::load(b + j * ldb + p);
+    const T* row = a + p;
     LAMINAE_UNROLL for (int i = 0; i < R; i++) {
-      acc[i][0] = fma(V::load(a + i * lda + p), x0, acc[i][0]);
-      acc[i][1] = fma(V::load(a + i * lda + p + kW), x1, acc[i][1]);
+      const V av = V::load(row);
+      row += lda;
+      LAMINAE_OPAQUE(row);
+      LAMINAE_UNROLL for (int j = 0; j < C; j++) acc[i][j] = fma(av, bv[j], acc[i][j]);
     }
   }
-  for (; p < k; p += kW) {
-    const int64_t n = k - p < kW ? k - p : kW;
-    const V xv = V::load_n(x + p, n);
+  if (p < k) {
+    V bv[C];
+    LAMINAE_UNROLL for (int j = 0; j < C; j++) bv[j] = V::load_n(b + j * ldb + p, k - p);
     LAMINAE_UNROLL for (int i = 0; i < R; i++) {
-      acc[i][0] = fma(V::load_n(a + i * lda + p, n), xv, acc[i][0]);
+      const V av = V::load_n(a + i * lda + p, k - p);
+      LAMINAE_UNROLL for (int j = 0; j < C; j++) acc[i][j] = fma(av, bv[j], acc[i][j]);
     }
   }
   LAMINAE_UNROLL for (int i = 0; i < R; i++) {
-    y[i] = reduce_add(acc[i][0] + acc[i][1]) + (bias != nullptr ? bias[i] : T(0));
+    LAMINAE_UNROLL for (int j = 0; j < C; j++) {
+      const T sum = reduce_add(acc[i][j]) + (bias != nullptr ? bias[j] : T(0));
+      c[j] = adds ? sum + c[j] : sum;
+    }
+    c += ldc;
   }
 }
 
-// y[i] = sum_p a[i][p] x[p] + bias[i], a [m][lda] row-major, bias [m] or null: a linear layer for
-// one sample, where packing the weights would cost more than the product.
-template <class T>
-void gemv(int64_t m, int64_t k, const T* a, int64_t lda, const T* x, const T* bias, T* y) {
-  int64_t i = 0;
-  for (; i + 4 <= m; i += 4) {
-    gemv_rows<T, 4>(k, a + i * lda, lda, x, bias != nullptr ? bias + i : nullptr, y + i);
+template <class T, int R>
+LAMINAE_INLINE void gemm_dots_dispatch(int64_t rows, int64_t columns, int64_t k, const T* a,
+                                       int64_t lda, const T* b, int64_t ldb, const T* bias,
+                                       bool adds, T* c, int64_t ldc) {
+  if (rows == R) {
+    if (columns == 3) {
+      gemm_dots_fixed<T, R, 3>(k, a, lda, b, ldb, bias, adds, c, ldc);
+    } else if (columns == 2) {
+      gemm_dots_fixed<T, R, 2>(k, a, lda, b, ldb, bias, adds, c, ldc);
+    } else {
+      gemm_dots_fixed<T, R, 1>(k, a, lda, b, ldb, bias, adds, c, ldc);
+    }
+  } else if constexpr (R > 1) {
+    gemm_dots_dispatch<T, R - 1>(rows, columns, k, a, lda, b, ldb, bias, adds, c, ldc);
   }
-  for (; i < m; i++) {
-    gemv_rows<T, 1>(k, a + i * lda, lda, x, bias != nullptr ? bias + i : nullptr, y + i);
+}
+
+// c[i][j] = sum_p a[i][p] b[j][p] + bias[j] (+ c[i][j] if it adds), i < m, j < n: the rows of both
+// as they lie, k in the lanes. For few rows a, to which packing b would cost more than the product.
+template <class T>
+void gemm_dots(int64_t m, int64_t n, int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb,
+               const T* bias, bool adds, T* c, int64_t ldc) {
+  for (int64_t j = 0; j < n; j += kDotColumns) {
+    const int64_t columns = n - j < kDotColumns ? n - j : kDotColumns;
+    for (int64_t i = 0; i < m; i += kDotRows<T>) {
+      const int64_t rows = m - i < kDotRows<T> ? m - i : kDotRows<T>;
+      gemm_dots_dispatch<T, kDotRows<T>>(rows, columns, k, a + i * lda, lda, b + j * ldb, ldb,
+                                         bias != nullptr ? bias + j : nullptr, adds,
+                                         c + i * ldc + j, ldc);
+    }
   }
 }

@@ -1,5 +1,5 @@
-// gemm_tiles and gemv against plain double loops: every number of rows and n, biases, accumulation,
-// bounds, guard pages, what is copied by the way.
+// gemm_tiles and gemm_dots against plain double loops: every number of rows and n, biases,
+// accumulation, bounds, guard pages, what is copied by the way.
 #include <algorithm>
 #include <type_traits>
 
@@ -302,34 +302,45 @@ TEST_CASE("gemm_tiles: an a that is read where it lies has the bits of a packed 
   });
 }
 
-TEST_CASE("gemv: rows around the unrolling, k around the vector width, guard pages") {
+TEST_CASE("gemm_dots: rows and columns around the tile, k around the vector width, guard pages") {
   for_each_table([](const auto& table) {
     using T = std::decay_t<decltype(table.fma_peak(0))>;
     Random random(4);
     const int64_t w = table.vec_width;
     for (Touch touch : kTouches) {
-      for (int64_t m : {0, 1, 3, 4, 5, 9}) {
-        for (int64_t k :
-             {int64_t{0}, int64_t{1}, w - 1, w, w + 1, 2 * w, 3 * w + 2, int64_t{500}}) {
-          for (int64_t pad : {0, 3}) {
+      for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 9, 19}) {
+        for (int64_t n : {0, 1, 2, 3, 7}) {
+          for (int64_t k :
+               {int64_t{0}, int64_t{1}, w - 1, w, w + 1, 2 * w, 3 * w + 2, int64_t{500}}) {
             CAPTURE(m);
+            CAPTURE(n);
             CAPTURE(k);
-            GuardedBuffer<T> a(m == 0 ? 0 : (m - 1) * (k + pad) + k, touch);
-            GuardedBuffer<T> x(k, touch), bias(m, touch), y(m, touch);
-            for (auto* buffer : {&a, &x, &bias}) buffer->randomize(random);
-            const bool with_bias = (m + k) % 2 == 0;
-            table.gemv(m, k, a.data(), k + pad, x.data(), with_bias ? bias.data() : nullptr,
-                       y.data());
+            const int64_t lda = k + random.integer(0, 3), ldb = k + random.integer(0, 3);
+            const int64_t ldc = n + random.integer(0, 3);
+            GuardedBuffer<T> a((m - 1) * lda + k, touch), bias(n, touch);
+            GuardedBuffer<T> b(n == 0 ? 0 : (n - 1) * ldb + k, touch);
+            GuardedBuffer<T> c(n == 0 ? 0 : (m - 1) * ldc + n, touch);
+            for (auto* buffer : {&a, &b, &bias, &c}) buffer->randomize(random);
+            const std::vector<T> before(c.data(), c.data() + c.size());
+            const bool with_bias = (m + k) % 2 == 0, adds = random.integer(0, 1) == 0;
+            table.gemm_dots(m, n, k, a.data(), lda, b.data(), ldb,
+                            with_bias ? bias.data() : nullptr, adds, c.data(), ldc);
             double worst = 0.0;
-            for (int64_t i = 0; i < m; i++) {
-              double expected = with_bias ? static_cast<double>(bias[i]) : 0.0;
-              double magnitude = 1.0;
+            for (int64_t at = 0; at < c.size(); at++) {
+              const int64_t i = at / ldc, j = at % ldc;
+              if (j >= n) {
+                if (c[at] != before[at]) worst = HUGE_VAL;  // wrote beyond n
+                continue;
+              }
+              double expected = (with_bias ? static_cast<double>(bias[j]) : 0.0) +
+                                (adds ? static_cast<double>(before[at]) : 0.0);
+              double magnitude = 2.0;
               for (int64_t p = 0; p < k; p++) {
-                const double term = static_cast<double>(a[i * (k + pad) + p]) * x[p];
+                const double term = static_cast<double>(a[i * lda + p]) * b[j * ldb + p];
                 expected += term;
                 magnitude += std::fabs(term);
               }
-              worst = std::max(worst, std::fabs(static_cast<double>(y[i]) - expected) / magnitude);
+              worst = std::max(worst, std::fabs(static_cast<double>(c[at]) - expected) / magnitude);
             }
             CHECK(worst <= epsilon<T>() * (static_cast<double>(k) + 4.0));
           }
