@@ -11,6 +11,8 @@ namespace laminae {
 
 namespace {
 
+constexpr int64_t kLine = 64;  // bytes
+
 template <class T>
 void pack_tile(const Matrix<T>& a, int64_t row, int64_t rows, int64_t k, int64_t tile, T* panel) {
   if (a.transposed) {
@@ -36,24 +38,39 @@ constexpr int64_t kDotRows = 16;
 constexpr int64_t kDotSize = 1 << 13;  // of A, 32 KiB of floats
 constexpr int64_t kDotSteps = 6;
 
-template <class T>
-bool in_dots(const Gemm<T>& g) {
-  return !g.a.transposed && g.b.transposed && g.row_bias == nullptr && g.m <= kDotRows &&
-         g.m * g.k <= kDotSize && g.k >= kDotSteps * kernels<T>().vec_width;
-}
-
-// For few rows, a deep B with long rows is packed in blocks of these sizes. A panel over all of k
-// would touch a piece of 128 bytes per row, each in another page and all in a few sets of the
-// caches: 32x4096x4096 takes 10.9 ms so, 12.9 with whole panels.
-constexpr int64_t kBlockDepth = 256;
-constexpr int64_t kBlockPanels = 8;  // with kBlockDepth 256 KiB of floats, a part of L2
-constexpr int64_t kRowsAtOnce = 16;  // streams that the CPU reads ahead by itself
+// For few rows, a deep B with long rows is packed in blocks of these sizes, each while the one
+// before is multiplied. A panel over all of k would touch a piece of 128 bytes per row, each in
+// another page and all in a few sets of the caches. 32x4096x4096 takes 4.9 ms so, 8.4 if a block is
+// packed before it is multiplied.
+constexpr int64_t kBlockDepth = 128;
+constexpr int64_t kBlockPanels = 12;  // two blocks of 192 KiB of floats, a part of L2
+constexpr int64_t kRowsAtOnce = 16;   // streams that the CPU reads ahead by itself
 constexpr int64_t kLongRow = 1024;
 constexpr int64_t kFewRows = 64;
 
+// A transposed B is read in rows of its own from these sizes on: 8x1000x512 takes 10 % longer so
+// than packed, 32 rows 22 % less.
+constexpr int64_t kSomeRows = 16;
+constexpr int64_t kLargeB = 1 << 18;  // a part of L2
+
+// How B is read: in panels, packed or as it lies; in packed blocks; or, transposed, as it lies, in
+// sums over the lanes or row by row.
+enum class Way { kPanels, kBlocks, kDots, kRows };
+
+// Of a whole product, so that it does not depend on the number of threads.
 template <class T>
-bool in_blocks(const Gemm<T>& g) {
-  return !g.b.transposed && g.m <= kFewRows && g.k > kBlockDepth && g.b.ld >= kLongRow;
+Way way_of(const Gemm<T>& g) {
+  if (g.m > kFewRows) return Way::kPanels;
+  if (!g.b.transposed) {
+    return g.k > kBlockDepth && g.b.ld >= kLongRow ? Way::kBlocks : Way::kPanels;
+  }
+  if (g.row_bias != nullptr) return Way::kPanels;
+  if (!g.a.transposed && g.m <= kDotRows && g.m * g.k <= kDotSize &&
+      g.k >= kDotSteps * kernels<T>().vec_width) {
+    return Way::kDots;
+  }
+  const bool large = g.m >= kSomeRows && g.k * g.n >= kLargeB;
+  return large && kernels<T>().gemm_reads_rows && !g.accumulate ? Way::kRows : Way::kPanels;
 }
 
 // A or B as gemm_tiles reads it. A is packed if `row` is 0; of B only `step` counts.
@@ -64,10 +81,11 @@ struct Side {
 };
 
 // Tiles of C, rows [row, row_end) of a panel, from `depth` terms, the first of all or some of the
-// others.
+// others. Meanwhile they copy, from tile `number` on.
 template <class T>
 void multiply_tiles(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t tile, int64_t col,
-                    int64_t depth, bool first, const Side<T>& a, const Side<T>& b) {
+                    int64_t depth, bool first, const Side<T>& a, const Side<T>& b,
+                    int64_t number = 0, const CopyRows<T>* copy = nullptr, int64_t copies = 0) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t rows = row_end - row;
   const int64_t cols = std::min<int64_t>(kernel.gemm_nr, g.n - col);
@@ -91,11 +109,11 @@ void multiply_tiles(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t tile
                      false,
                      T{0},
                      T{0},
-                     0,
+                     number,
                      ask,
-                     2,
-                     nullptr,
-                     0,
+                     number == 0 ? 2 : 0,
+                     copy,
+                     copies,
                      a.row,
                      a.step});
 }
@@ -106,27 +124,102 @@ void multiply_in_blocks(const Gemm<T>& g, int64_t tile, const T* packed_a) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t nr = kernel.gemm_nr;
   const int64_t panels = ceil_div(g.n, nr);
+  const int64_t tiles = ceil_div(g.m, tile);
+  struct Block {
+    int64_t first, panels;  // columns, as panels
+    int64_t from, depth;    // terms
+    T* packed;              // [panel][depth][nr]
+  };
   Scratch scratch;
-  T* packed = scratch.get<T>(kBlockPanels * nr * kBlockDepth);  // [panel][depth][nr]
-  for (int64_t first = 0; first < panels; first += kBlockPanels) {
-    const int64_t last = std::min(panels, first + kBlockPanels);
-    for (int64_t p = 0; p < g.k; p += kBlockDepth) {
-      const int64_t depth = std::min(kBlockDepth, g.k - p);
-      for (int64_t q = 0; q < depth; q += kRowsAtOnce) {
-        for (int64_t panel = first; panel < last; ++panel) {
-          const int64_t col = panel * nr;
-          kernel.pack_panel(std::min(kRowsAtOnce, depth - q), std::min(nr, g.n - col),
-                            g.b.data + (p + q) * g.b.ld + col, g.b.ld,
-                            packed + ((panel - first) * kBlockDepth + q) * nr, nr);
+  const int64_t size = kBlockPanels * nr * kBlockDepth;
+  T* packed[2] = {scratch.get<T>(size), scratch.get<T>(size)};
+  const auto block_at = [&](int64_t first, int64_t from, T* to) {
+    return Block{first, std::min(kBlockPanels, panels - first), from,
+                 std::min(kBlockDepth, g.k - from), to};
+  };
+  const auto source = [&](const Block& block, int64_t panel) {
+    return g.b.data + block.from * g.b.ld + (block.first + panel) * nr;
+  };
+  bool is_packed = false;
+  Block next = block_at(0, 0, packed[0]);
+  for (bool more = true; more;) {
+    const Block now = next;
+    if (!is_packed) {
+      for (int64_t q = 0; q < now.depth; q += kRowsAtOnce) {
+        for (int64_t panel = 0; panel < now.panels; ++panel) {
+          kernel.pack_panel(std::min(kRowsAtOnce, now.depth - q),
+                            std::min(nr, g.n - (now.first + panel) * nr),
+                            source(now, panel) + q * g.b.ld, g.b.ld,
+                            now.packed + (panel * kBlockDepth + q) * nr, nr);
         }
       }
-      for (int64_t row = 0; row < g.m; row += tile) {
-        for (int64_t panel = first; panel < last; ++panel) {
-          multiply_tiles(g, row, std::min(row + tile, g.m), tile, panel * nr, depth, p == 0,
-                         {packed_a + row * g.k + p * tile, 0, 0},
-                         {packed + (panel - first) * kBlockDepth * nr, 0, nr});
-        }
+    }
+    T* other = now.packed == packed[0] ? packed[1] : packed[0];
+    if (now.from + now.depth < g.k) {
+      next = block_at(now.first, now.from + now.depth, other);
+    } else {
+      next = block_at(now.first + now.panels, 0, other);
+    }
+    more = next.first < panels;
+    is_packed = more && (next.first + next.panels) * nr <= g.n;
+    CopyRows<T> copy[kBlockPanels];
+    const int64_t each = ceil_div(next.depth, tiles * now.panels);
+    const int64_t pace = std::max<int64_t>(1, now.depth / (each * next.panels + 1));
+    for (int64_t panel = 0; is_packed && panel < next.panels; ++panel) {
+      copy[panel] = {source(next, panel),
+                     g.b.ld,
+                     next.depth,
+                     nr,
+                     next.packed + panel * kBlockDepth * nr,
+                     each,
+                     pace};
+    }
+    int64_t number = 0;
+    for (int64_t row = 0; row < g.m; row += tile) {
+      for (int64_t panel = 0; panel < now.panels; ++panel) {
+        multiply_tiles(g, row, std::min(row + tile, g.m), tile, (now.first + panel) * nr, now.depth,
+                       now.from == 0, {packed_a + row * g.k + now.from * tile, 0, 0},
+                       {now.packed + panel * kBlockDepth * nr, 0, nr}, ++number, copy,
+                       is_packed ? next.panels : 0);
       }
+    }
+  }
+}
+
+// B A^T, a few rows of B at a time as they lie, transposed into C. 32x4096x4096 takes 4.9 ms
+// so, 6.3 with B packed. More rows at once compete for the 12 ways of a set of the L1 cache if they
+// are a multiple of 4 KiB apart: 10 take 5.4 ms.
+template <class T>
+void multiply_by_rows(const Gemm<T>& g) {
+  constexpr int64_t kTile = 8;
+  constexpr int64_t kRows = 64;  // at a time: a product that stays in L1
+  const KernelTable<T>& kernel = kernels<T>();
+  const int64_t nr = kernel.gemm_nr;
+  const int64_t tile = std::min<int64_t>(kTile, kernel.gemm_mr);
+  Scratch scratch;
+  T* columns = scratch.get<T>(ceil_div(g.m, nr) * nr * g.k);  // of A^T, in panels
+  T* product = scratch.get<T>(kRows * nr);
+  for (int64_t row = 0; row < g.m; row += nr) {
+    pack_tile(g.a, row, std::min(nr, g.m - row), g.k, nr, columns + row * g.k);
+  }
+  for (int64_t col = 0; col < g.n; col += kRows) {
+    const int64_t rows = std::min(kRows, g.n - col);
+    const T* b = g.b.data + col * g.b.ld;
+    const AskRows<T> ask = {// where the rows of the next tile begin
+                            b + tile * g.b.ld,
+                            g.b.ld,
+                            std::min(rows, g.n - col - tile),
+                            kLine / static_cast<int64_t>(sizeof(T)),
+                            0,
+                            tile};
+    for (int64_t row = 0; row < g.m; row += nr) {
+      const int64_t count = std::min(nr, g.m - row);
+      const T* bias = g.col_bias == nullptr ? nullptr : g.col_bias + col;
+      kernel.gemm_tiles({rows,    tile,    count,  g.k,  b,       columns + row * g.k,
+                         nr,      product, nr,     bias, nullptr, nullptr,
+                         false,   T{0},    T{0},   0,    &ask,    1,
+                         nullptr, 0,       g.b.ld, 1});
+      kernel.transpose(rows, count, product, nr, g.c + row * g.ldc + col, g.ldc);
     }
   }
 }
@@ -182,8 +275,6 @@ int64_t shift_of(int64_t ld, int64_t period) {
   return std::min(apart, period - apart);
 }
 
-constexpr int64_t kLine = 64;
-
 // Whether a piece of each row spreads over the sets of the caches: not if there are few places in a
 // page of 64 sets where rows begin. 2048x1024x1024 takes 20 to 23 ms if its B is read so, 16.5
 // packed.
@@ -211,12 +302,17 @@ bool reads_b(const Gemm<T>& g, int64_t tiles) {
 // pieces, each right before it is multiplied. B goes first if it stays in L2 then, as C is written
 // row by row so: 1000x512x8 takes 41 us, 65 in columns.
 template <class T>
-void multiply(const Gemm<T>& g, bool blocks, bool dots) {
-  if (dots) {
+void multiply(const Gemm<T>& g, Way way) {
+  if (way == Way::kDots) {
     kernels<T>().gemm_dots(g.m, g.n, g.k, g.a.data, g.a.ld, g.b.data, g.b.ld, g.col_bias,
                            g.accumulate, g.c, g.ldc);
     return;
   }
+  if (way == Way::kRows) {
+    multiply_by_rows(g);
+    return;
+  }
+  const bool blocks = way == Way::kBlocks;
   constexpr int64_t kPackedFirst = 1 << 16;  // 256 KiB of floats, a part of L2
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t nr = kernel.gemm_nr;
@@ -276,7 +372,7 @@ struct Cuts {
 // anybody, and nothing crosses from core to core: 256x120x400 takes 55 us on two threads so, 70
 // with packing shared (108 and 110 on one).
 template <class T>
-Cuts cuts_of(const Gemm<T>& g, bool blocks) {
+Cuts cuts_of(const Gemm<T>& g, Way way) {
   constexpr int64_t kPackWork = 8;     // multiply-adds in the time of packing one element
   constexpr int64_t kGrain = 120'000;  // multiply-adds that are worth a thread: about 1 us
   const int64_t width = kernels<T>().vec_width;
@@ -284,7 +380,7 @@ Cuts cuts_of(const Gemm<T>& g, bool blocks) {
   const int64_t threads = std::clamp<int64_t>(g.m * g.n * g.k / kGrain, 1, num_threads());
   Cuts best = {1, 1};
   int64_t least = INT64_MAX;
-  for (int64_t rows = 1; rows <= (blocks ? 1 : std::min(threads, g.m)); ++rows) {
+  for (int64_t rows = 1; rows <= (way == Way::kPanels ? std::min(threads, g.m) : 1); ++rows) {
     const int64_t cols = std::min(threads / rows, vectors);
     const int64_t block_rows = ceil_div(g.m, rows);
     const int64_t block_cols = std::min(g.n, ceil_div(vectors, cols) * width);
@@ -305,13 +401,12 @@ void gemm(const Gemm<T>& g) {
     multiply_row(g);
     return;
   }
-  const bool blocks = in_blocks(g);
-  const bool dots = in_dots(g);
-  const Cuts cuts = cuts_of(g, blocks || dots);
+  const Way way = way_of(g);
+  const Cuts cuts = cuts_of(g, way);
   const int64_t count = cuts.rows * cuts.cols;
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
     if (end - begin == count) {
-      multiply(g, blocks, dots);
+      multiply(g, way);
       return;
     }
     const int64_t width = kernels<T>().vec_width;
@@ -321,8 +416,7 @@ void gemm(const Gemm<T>& g) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / cuts.cols;
       const int64_t col = i % cuts.cols;
-      multiply(part_of(g, row_cut(row), row_cut(row + 1), col_cut(col), col_cut(col + 1)), blocks,
-               dots);
+      multiply(part_of(g, row_cut(row), row_cut(row + 1), col_cut(col), col_cut(col + 1)), way);
     }
   });
 }
