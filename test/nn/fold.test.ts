@@ -160,7 +160,10 @@ describe('which pairs', () => {
 });
 
 describe('what was folded follows', () => {
-  const x = randn([4, 3, 6, 6]);
+  let x: Tensor;
+  beforeEach(() => {
+    x = randn([4, 3, 6, 6]);
+  });
   const setUp = (): { conv: nn.Conv2d; norm: nn.BatchNorm2d; net: nn.Sequential } => {
     const conv = new nn.Conv2d(3, 8, 3);
     const norm = lived(new nn.BatchNorm2d(8));
