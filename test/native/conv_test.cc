@@ -8,174 +8,18 @@
 #include <string>
 #include <vector>
 
-#include "core/conv.h"
-#include "core/op.h"
+#include "conv_support.h"
 #include "core/parallel.h"
-#include "kernel_support.h"
 
 using namespace laminae;
 using namespace laminae_test;
 
 namespace {
 
-struct Case {
-  int64_t n, groups, c_in, c_out;
-  int64_t in[3], kernel[3], stride[3], padding[3], dilation[3];
-  int64_t extra[3];  // rows of zeros behind, beyond `padding`
-};
-
-conv_desc descriptor(const Case& c) {
-  conv_desc d{};
-  d.n = c.n;
-  d.groups = c.groups;
-  d.c_in = c.c_in;
-  d.c_out = c.c_out;
-  for (int i = 0; i < 3; ++i) {
-    d.in[i] = c.in[i];
-    d.kernel[i] = c.kernel[i];
-    d.stride[i] = c.stride[i];
-    d.padding[i] = c.padding[i];
-    d.dilation[i] = c.dilation[i];
-    d.out[i] = (c.in[i] + 2 * c.padding[i] + c.extra[i] - c.dilation[i] * (c.kernel[i] - 1) - 1) /
-                   c.stride[i] +
-               1;
-  }
-  return d;
-}
-
-int op_code(const std::string& name) {
-  int count;
-  const OpInfo* list = ops(&count);
-  for (int i = 0; i < count; ++i) {
-    if (name == list[i].name) return i;
-  }
-  FAIL("no op ", name);
-  return -1;
-}
-
-// `more`: what the op has behind the fields of conv.
-void run(const std::string& name, const conv_desc& d, std::vector<Buffer> buffers,
-         const std::vector<double>& more = {}) {
-  double slots[kMaxSlots] = {};
-  const int64_t* words = reinterpret_cast<const int64_t*>(&d);
-  for (size_t i = 0; i < sizeof(d) / 8; ++i) slots[i] = static_cast<double>(words[i]);
-  std::copy(more.begin(), more.end(), slots + sizeof(d) / 8);
-  run_op(op_code(name), slots, buffers.data());
-}
-
-template <class T>
-Buffer buffer(GuardedBuffer<T>& b) {
-  return {b.data(), b.size(), DTypeOf<T>::kValue};
-}
-
-template <class T>
-struct Tensors {
-  GuardedBuffer<T> x, w, b, dy, y, dx, dw, db;
-  Tensors(const conv_desc& d, Touch touch)
-      : x(d.n * d.c_in * d.in[0] * d.in[1] * d.in[2], touch),
-        w(d.c_out * (d.c_in / d.groups) * d.kernel[0] * d.kernel[1] * d.kernel[2], touch),
-        b(std::max(d.c_out, d.c_in), touch),
-        dy(d.n * d.c_out * d.out[0] * d.out[1] * d.out[2], touch),
-        y(dy.size(), touch),
-        dx(x.size(), touch),
-        dw(w.size(), touch),
-        db(d.c_out, touch) {}
-
-  void fill_integers(Random& random) {
-    for (GuardedBuffer<T>* t : {&x, &w, &b, &dy}) {
-      for (int64_t i = 0; i < t->size(); ++i) (*t)[i] = static_cast<T>(random.integer(-3, 3));
-    }
-  }
-};
-
-template <class T>
-std::vector<T> copy_of(GuardedBuffer<T>& b) {
-  return std::vector<T>(b.data(), b.data() + b.size());
-}
-
-template <class T>
-void poison(GuardedBuffer<T>& b) {
-  b.fill(static_cast<T>(NAN));
-}
-
 // How often each algorithm computed something, by pass and value of the field `algorithm`.
 std::map<int, int> runs[3];
 
-enum Pass { kForward, kBackwardInput, kBackwardWeight };
 const char* const kPassNames[] = {"conv", "conv_backward_input", "conv_backward_weight"};
-
-// A sum into poisoned y three times, which must give the same bits: with weights packed for the
-// call, into memory that is kept, and as found there.
-template <class T>
-std::vector<T> sums(const std::string& name, conv_desc d, const std::vector<Buffer>& operands,
-                    GuardedBuffer<T>& y) {
-  const Buffer missing{nullptr, -1, DTypeOf<T>::kValue};
-  const auto run_with = [&](const Buffer& packed) {
-    poison(y);
-    std::vector<Buffer> buffers = operands;
-    buffers.push_back(buffer(y));
-    buffers.push_back(packed);
-    run(name, d, buffers);
-    return copy_of(y);
-  };
-  const std::vector<T> plain = run_with(missing);
-  if (sizeof(T) == sizeof(float)) {
-    double size;
-    conv_desc asked = d;
-    asked.packed_ready = name == "conv" ? 0 : 1;  // the place of backward_input
-    run("conv_packed_size", asked, {{&size, 1, DType::kFloat64}});
-    GuardedBuffer<T> packed(static_cast<int64_t>(size), Touch::end);
-    poison(packed);
-    REQUIRE(run_with(buffer(packed)) == plain);
-    d.packed_ready = 1;
-    REQUIRE(run_with(buffer(packed)) == plain);
-  }
-  return plain;
-}
-
-// Forward with each kind of ending, which must be what the ending makes of `plain`.
-template <class T>
-void check_endings(const conv_desc& d, Tensors<T>& t, const std::vector<T>& plain) {
-  const Buffer missing{nullptr, -1, DTypeOf<T>::kValue};
-  for (bool adds : {false, true}) {
-    for (const std::vector<double>& range : {std::vector<double>{0.0, 6.0}, {-3.0, INFINITY}}) {
-      poison(t.y);
-      run("conv_then", d,
-          {buffer(t.x), buffer(t.w), buffer(t.b), buffer(t.y), missing,
-           adds ? buffer(t.dy) : missing},
-          range);
-      int64_t wrong = 0;
-      for (int64_t i = 0; i < t.y.size(); ++i) {
-        const double sum = static_cast<double>(plain[i]) + (adds ? t.dy[i] : 0);
-        wrong += t.y[i] != std::min(range[1], std::max(range[0], sum));
-      }
-      REQUIRE(wrong == 0);
-    }
-  }
-}
-
-// Runs one pass with one algorithm (0: the choice among the exact ones) into poisoned outputs and
-// returns what it wrote.
-template <class T>
-std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t) {
-  d.algorithm = algorithm;
-  d.exact = 1;
-  if (pass == kForward) {
-    const std::vector<T> y = sums("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b)}, t.y);
-    check_endings(d, t, y);
-    return y;
-  }
-  if (pass == kBackwardInput) {
-    return sums("conv_backward_input", d, {buffer(t.dy), buffer(t.w), buffer(t.b)}, t.dx);
-  }
-  poison(t.dw);
-  poison(t.db);
-  run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), buffer(t.dw), buffer(t.db)});
-  std::vector<T> out = copy_of(t.dw);
-  const std::vector<T> db = copy_of(t.db);
-  out.insert(out.end(), db.begin(), db.end());
-  return out;
-}
 
 // dx by its definition: every gradient goes to what it was computed from. Integers, so exact.
 template <class T>
@@ -213,20 +57,6 @@ std::vector<T> scattered_gradient(const conv_desc& d, Tensors<T>& t) {
   return dx;
 }
 
-template <class T>
-int algorithm_count(Pass pass) {
-  int count;
-  if (pass == kBackwardWeight) {
-    weight_gradient_algorithms<T>(&count);
-  } else {
-    int whole;
-    whole_conv_algorithms<T>(&whole);
-    tap_sum_algorithms<T>(&count);
-    count += whole;
-  }
-  return count;
-}
-
 // By value of the field `algorithm`: whole algorithms are counted behind those for sums.
 std::string algorithm_name(Pass pass, int algorithm) {
   int count, sums;
@@ -234,14 +64,6 @@ std::string algorithm_name(Pass pass, int algorithm) {
   const TapSumAlgorithm<float>* list = tap_sum_algorithms<float>(&sums);
   if (algorithm <= sums) return list[algorithm - 1].name;
   return whole_conv_algorithms<float>(&count)[algorithm - sums - 1].name;
-}
-
-// The number of the reference.
-template <class T>
-int reference_number(Pass pass) {
-  int whole;
-  whole_conv_algorithms<T>(&whole);
-  return algorithm_count<T>(pass) - (pass == kBackwardWeight ? 0 : whole);
 }
 
 template <class T>
@@ -476,102 +298,6 @@ TEST_CASE("convolution: channels for themselves, of all widths") {
     }
   }
   REQUIRE(set_active_isa(active));
-}
-
-TEST_CASE("convolution: infinity in x reaches only the weights that meet it") {
-  const std::string active = active_isa().name;
-  for (const IsaInfo* isa : available_isas()) {
-    REQUIRE(set_active_isa(isa->name));
-    for (const auto& [width, stride] :
-         {std::pair<int64_t, int64_t>{7, 1}, {21, 1}, {7, 2}, {21, 2}, {101, 2}}) {
-      const conv_desc d = descriptor(
-          {1, 2, 2, 2, {1, 5, width}, {1, 3, 3}, {1, stride, stride}, {0, 0, 0}, {1, 1, 1}, {}});
-      Random random(12);
-      Tensors<float> t(d, Touch::end);
-      t.fill_integers(random);
-      for (int64_t i = 0; i < t.dy.size(); ++i) t.dy[i] = 1;
-      t.x[width - 1] = INFINITY;  // first line, last column: met by the last tap of the first line
-      const std::vector<float> dw = result(kBackwardWeight, d, 0, t);
-      for (int64_t i = 0; i < 9; ++i) CHECK(std::isinf(dw[i]) == (i == 2));
-      for (int64_t i = 0; i < t.dw.size(); ++i) CHECK(!std::isnan(dw[i]));
-    }
-  }
-  REQUIRE(set_active_isa(active));
-}
-
-TEST_CASE("convolution: weight gradients of pointwise ones stay accurate over many pixels") {
-  const std::string active = active_isa().name;
-  for (const IsaInfo* isa : available_isas()) {
-    REQUIRE(set_active_isa(isa->name));
-    INFO("isa ", std::string(isa->name));
-    for (const auto& [c_in, c_out] : {std::pair<int64_t, int64_t>{6, 40}, {40, 6}}) {
-      const conv_desc d = descriptor(
-          {5, 1, c_in, c_out, {1, 71, 73}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}});
-      const int64_t plane = 71 * 73;
-      Random random(13);
-      Tensors<float> t(d, Touch::end);
-      t.x.randomize(random, 0.0, 1.0);  // of one sign, so that sums grow
-      t.dy.randomize(random, 0.0, 1.0);
-      const std::vector<float> got = result(kBackwardWeight, d, 0, t);
-      for (int threads : {2, 3}) {
-        set_num_threads(threads);
-        CHECK(result(kBackwardWeight, d, 0, t) == got);
-      }
-      set_num_threads(1);
-      double worst = 0.0;
-      for (int64_t i = 0; i < t.dw.size() + c_out; ++i) {
-        const bool is_bias = i >= t.dw.size();
-        const int64_t oc = is_bias ? i - t.dw.size() : i / c_in;
-        double sum = 0.0;
-        for (int64_t image = 0; image < d.n; ++image) {
-          const float* dy = t.dy.data() + (image * c_out + oc) * plane;
-          const float* x = t.x.data() + (image * c_in + i % c_in) * plane;
-          for (int64_t p = 0; p < plane; ++p) sum += is_bias ? dy[p] : double{dy[p]} * x[p];
-        }
-        worst = std::max(worst, std::fabs(got[static_cast<size_t>(i)] / sum - 1.0));
-      }
-      CHECK(worst < 5e-6);
-    }
-  }
-  REQUIRE(set_active_isa(active));
-}
-
-TEST_CASE("convolution: weight gradients of pointwise ones at a stride, image by image") {
-  const conv_desc d =
-      descriptor({3, 1, 2, 3, {1, 1, 4300000}, {1, 1, 1}, {1, 1, 2}, {0, 0, 0}, {1, 1, 1}, {}});
-  Random random(14);
-  Tensors<float> t(d, Touch::end);
-  t.fill_integers(random);
-  const std::vector<float> expected =
-      result(kBackwardWeight, d, reference_number<float>(kBackwardWeight), t);
-  for (int threads : {1, 2, 3}) {
-    set_num_threads(threads);
-    CHECK(result(kBackwardWeight, d, 0, t) == expected);
-  }
-  set_num_threads(1);
-}
-
-TEST_CASE("convolution: gradients of the bias or the weight alone") {
-  Random random(9);
-  const Case cases[] = {
-      {3, 2, 4, 6, {1, 7, 6}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},
-      {3, 2, 32, 96, {1, 7, 6}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
-      {3, 2, 96, 32, {1, 7, 6}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
-      {3, 2, 32, 96, {1, 7, 6}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}, {1, 1, 1}, {}},
-      {3, 2, 32, 96, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, {}},
-  };
-  for (const Case& c : cases) {
-    const conv_desc d = descriptor(c);
-    Tensors<float> t(d, Touch::end);
-    t.fill_integers(random);
-    const std::vector<float> both = result(kBackwardWeight, d, 0, t);
-    poison(t.dw);
-    poison(t.db);
-    run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), Buffer{}, buffer(t.db)});
-    CHECK(std::equal(t.db.data(), t.db.data() + t.db.size(), both.begin() + t.dw.size()));
-    run("conv_backward_weight", d, {buffer(t.x), buffer(t.dy), buffer(t.dw), Buffer{}});
-    CHECK(std::equal(t.dw.data(), t.dw.data() + t.dw.size(), both.begin()));
-  }
 }
 
 TEST_CASE("convolution: an empty batch has zero gradients") {
