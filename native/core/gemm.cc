@@ -81,7 +81,7 @@ struct Side {
 };
 
 // Tiles of C, rows [row, row_end) of a panel, from `depth` terms, the first of all or some of the
-// others. Meanwhile they copy, from tile `number` on.
+// others. Meanwhile they copy, from tile `number` on; what is asked for counts from tile 0.
 template <class T>
 void multiply_tiles(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t tile, int64_t col,
                     int64_t depth, bool first, const Side<T>& a, const Side<T>& b,
@@ -118,11 +118,19 @@ void multiply_tiles(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t tile
                      a.step});
 }
 
-// C from packed rows of A. Sums over blocks of k are added up in order.
+// All rows of A, in tiles.
 template <class T>
-void multiply_in_blocks(const Gemm<T>& g, int64_t tile, const T* packed_a) {
+void pack_tiles(const Gemm<T>& g, int64_t tile, T* packed) {
+  for (int64_t row = 0; row < g.m; row += tile)
+    pack_tile(g.a, row, std::min(tile, g.m - row), g.k, tile, packed + row * g.k);
+}
+
+// C in blocks of B, with A packed as a whole. Sums over blocks of k are added up in order.
+template <class T>
+void multiply_in_blocks(const Gemm<T>& g) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t nr = kernel.gemm_nr;
+  const int64_t tile = balanced_tile(g.m, kernel.gemm_mr);
   const int64_t panels = ceil_div(g.n, nr);
   const int64_t tiles = ceil_div(g.m, tile);
   struct Block {
@@ -131,6 +139,8 @@ void multiply_in_blocks(const Gemm<T>& g, int64_t tile, const T* packed_a) {
     T* packed;              // [panel][depth][nr]
   };
   Scratch scratch;
+  T* packed_a = scratch.get<T>(tiles * tile * g.k);
+  pack_tiles(g, tile, packed_a);
   const int64_t size = kBlockPanels * nr * kBlockDepth;
   T* packed[2] = {scratch.get<T>(size), scratch.get<T>(size)};
   const auto block_at = [&](int64_t first, int64_t from, T* to) {
@@ -268,13 +278,6 @@ Gemm<T> part_of(const Gemm<T>& g, int64_t row, int64_t row_end, int64_t col, int
   return part;
 }
 
-// Distance in bytes of rows `ld` apart from being one above the other in pages of `period` bytes.
-template <class T>
-int64_t shift_of(int64_t ld, int64_t period) {
-  const int64_t apart = ld * static_cast<int64_t>(sizeof(T)) % period;
-  return std::min(apart, period - apart);
-}
-
 // Whether a piece of each row spreads over the sets of the caches: not if there are few places in a
 // page of 64 sets where rows begin. 2048x1024x1024 takes 20 to 23 ms if its B is read so, 16.5
 // packed.
@@ -298,29 +301,19 @@ bool reads_b(const Gemm<T>& g, int64_t tiles) {
   return !g.b.transposed && (tiles <= 2 || spreads<T>(g.b.ld));
 }
 
-// A product in one thread. What is not read where it lies is packed, one matrix first, the other in
+// C in panels of B. What is not read where it lies is packed, one matrix first, the other in
 // pieces, each right before it is multiplied. B goes first if it stays in L2 then, as C is written
 // row by row so: 1000x512x8 takes 41 us, 65 in columns.
 template <class T>
-void multiply(const Gemm<T>& g, Way way) {
-  if (way == Way::kDots) {
-    kernels<T>().gemm_dots(g.m, g.n, g.k, g.a.data, g.a.ld, g.b.data, g.b.ld, g.col_bias,
-                           g.accumulate, g.c, g.ldc);
-    return;
-  }
-  if (way == Way::kRows) {
-    multiply_by_rows(g);
-    return;
-  }
-  const bool blocks = way == Way::kBlocks;
+void multiply_in_panels(const Gemm<T>& g) {
   constexpr int64_t kPackedFirst = 1 << 16;  // 256 KiB of floats, a part of L2
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t nr = kernel.gemm_nr;
   const int64_t tile = balanced_tile(g.m, kernel.gemm_mr);
   const int64_t rows = ceil_div(g.m, tile) * tile;
   const int64_t cols = ceil_div(g.n, nr) * nr;
-  const bool a_first = blocks || (rows <= cols && cols * g.k > kPackedFirst);
-  const bool read_a = !blocks && reads_a(g);
+  const bool a_first = rows <= cols && cols * g.k > kPackedFirst;
+  const bool read_a = reads_a(g);
   const bool read_b = reads_b(g, rows / tile);
   Scratch scratch;
   T* packed_a = scratch.get<T>(read_a ? 0 : (a_first ? rows : tile) * g.k);
@@ -330,13 +323,6 @@ void multiply(const Gemm<T>& g, Way way) {
     pack_tile(g.a, row, std::min(tile, g.m - row), g.k, tile, to);
     return {to, 0, 0};
   };
-  if (a_first && !read_a) {
-    for (int64_t row = 0; row < g.m; row += tile) side_a(row, packed_a + row * g.k);
-  }
-  if (blocks) {
-    multiply_in_blocks(g, tile, packed_a);
-    return;
-  }
   T* packed_b = scratch.get<T>((a_first || read_b ? nr : cols) * g.k);
   const auto side_b = [&](int64_t col, T* to) -> Side<T> {
     const int64_t count = std::min(nr, g.n - col);
@@ -345,6 +331,7 @@ void multiply(const Gemm<T>& g, Way way) {
     return {to, 0, nr};
   };
   if (a_first) {
+    if (!read_a) pack_tiles(g, tile, packed_a);
     const Side<T> a = read_a ? side_a(0, nullptr) : Side<T>{packed_a, 0, 0};
     for (int64_t col = 0; col < g.n; col += nr) {
       multiply_tiles(g, 0, g.m, tile, col, g.k, true, a, side_b(col, packed_b));
@@ -360,6 +347,22 @@ void multiply(const Gemm<T>& g, Way way) {
     for (int64_t panel = 0; panel < cols / nr; ++panel) {
       multiply_tiles(g, row, std::min(row + tile, g.m), tile, panel * nr, g.k, true, a, b[panel]);
     }
+  }
+}
+
+// A product in one thread.
+template <class T>
+void multiply(const Gemm<T>& g, Way way) {
+  switch (way) {
+    case Way::kPanels:
+      return multiply_in_panels(g);
+    case Way::kBlocks:
+      return multiply_in_blocks(g);
+    case Way::kDots:
+      return kernels<T>().gemm_dots(g.m, g.n, g.k, g.a.data, g.a.ld, g.b.data, g.b.ld, g.col_bias,
+                                    g.accumulate, g.c, g.ldc);
+    case Way::kRows:
+      return multiply_by_rows(g);
   }
 }
 

@@ -7,6 +7,7 @@
 // several such chains instead. Either way no bit depends on the number of threads. Rows are cut
 // into balanced tiles (64 rows = 13+13+13+13+12, not 14+14+14+14+8), columns into panels of nr.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 
 namespace laminae {
@@ -35,6 +36,14 @@ struct Gemm {
 inline int64_t balanced_tile(int64_t m, int64_t mr) {
   const int64_t tiles = (m + mr - 1) / mr;
   return tiles > 0 ? (m + tiles - 1) / tiles : 1;
+}
+
+// Distance in bytes of rows `ld` apart from being one above the other in pages of `period` bytes,
+// where they compete for few sets of a cache.
+template <class T>
+int64_t shift_of(int64_t ld, int64_t period) {
+  const int64_t apart = ld * static_cast<int64_t>(sizeof(T)) % period;
+  return std::min(apart, period - apart);
 }
 
 template <class T>

@@ -189,8 +189,7 @@ class Panel {
   template <class T>
   bool is_readable() const {
     constexpr int64_t kNear = 128, kApart = 2048;  // bytes
-    const int64_t apart = s_.x_plane() * static_cast<int64_t>(sizeof(T)) % kApart;
-    return pointwise_ && std::min(apart, kApart - apart) >= kNear;
+    return pointwise_ && shift_of<T>(s_.x_plane(), kApart) >= kNear;
   }
   // Whether it consists of few pieces of x, full of columns.
   bool is_plain() const { return pointwise_ && run_count_ <= kPieces && count_ % nr_ == 0; }
