@@ -73,7 +73,7 @@ struct ColumnOfA {
 };
 
 // A pointer for three rows, which an address reaches with its index: one for each row would be more
-// than there are registers.
+// than there are registers. conv_weight_rows.inl reads its rows so too.
 template <class T, int MR>
 struct ColumnOfA<T, MR, true> {
   static constexpr int kPointers = (MR + 2) / 3;
@@ -83,6 +83,7 @@ struct ColumnOfA<T, MR, true> {
   LAMINAE_INLINE ColumnOfA(const T* a, int64_t a_row) : row(a_row) {
     LAMINAE_UNROLL for (int q = 0; q < kPointers; q++) at[q] = a + 3 * q * row;
   }
+  LAMINAE_INLINE const T* of_row(int i) const { return at[i / 3] + i % 3 * row; }
   LAMINAE_INLINE void next() {
     LAMINAE_UNROLL for (int q = 0; q < kPointers; q++) {
       at[q]++;
@@ -92,7 +93,7 @@ struct ColumnOfA<T, MR, true> {
   template <int NV>
   LAMINAE_INLINE void multiply(const Vec<T> (&bv)[NV], Vec<T> (&acc)[MR][NV]) const {
     LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
-      const Vec<T> av = Vec<T>::set1(at[i / 3][i % 3 * row]);
+      const Vec<T> av = Vec<T>::set1(*of_row(i));
       LAMINAE_UNROLL for (int j = 0; j < NV; j++) acc[i][j] = fma(av, bv[j], acc[i][j]);
     }
   }

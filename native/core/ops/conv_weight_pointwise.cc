@@ -55,7 +55,7 @@ class Product {
     dw_ = dw;
     db_ = db;
     panels_ = ceil_div(packed_.channels, kernel_.gemm_nr);
-    tile_ = balanced_tile(rows_.channels, kernel_.gemm_mr);
+    tiles_ = ceil_div(rows_.channels, kernel_.gemm_mr);
     set_items();
   }
 
@@ -64,8 +64,10 @@ class Product {
     sums_ = scratch.get<T>(dw_ == nullptr ? 0 : (chunks_ - (packs_x_ ? 1 : 0)) * weights());
     bias_ = scratch.get<double>(db_ == nullptr ? 0 : chunks_ * biases());
     if (db_ != nullptr) std::fill(bias_, bias_ + chunks_ * biases(), 0.0);
-    parallel_chunks(groups_ * chunks_ * blocks_, [&](int64_t item) {
-      add_item(item / blocks_ / chunks_, item / blocks_ % chunks_, item % blocks_);
+    parallel_chunks(groups_ * chunks_ * blocks_, [&](int64_t i) {
+      const int64_t block = i % blocks_;
+      add_item({i / blocks_ / chunks_, i / blocks_ % chunks_, block, panels_ * block / blocks_,
+                panels_ * (block + 1) / blocks_});
     });
     if (dw_ != nullptr) finish_weights();
     for (int64_t i = 0; db_ != nullptr && i < biases(); ++i) {
@@ -125,20 +127,23 @@ class Product {
     return count;
   }
 
+  struct Item {
+    int64_t group, chunk, block;
+    int64_t first_panel, end_panel;  // of the block
+  };
+
   // All that a block gives of a chunk.
-  void add_item(int64_t group, int64_t chunk, int64_t block) {
-    const int64_t first_panel = panels_ * block / blocks_;
-    const int64_t end_panel = panels_ * (block + 1) / blocks_;
-    const int64_t begin = pixels_ * chunk / chunks_;
-    const int64_t count = pixels_ * (chunk + 1) / chunks_ - begin;
+  void add_item(const Item& item) {
+    const int64_t begin = pixels_ * item.chunk / chunks_;
+    const int64_t count = pixels_ * (item.chunk + 1) / chunks_ - begin;
     const int64_t units = ceil_div(count, unit_);
     const int64_t most_runs = unit_ / plane_ + 3;
     Scratch scratch;
-    T* packed = scratch.get<T>((end_panel - first_panel) * unit_ * kernel_.gemm_nr);
+    T* packed = scratch.get<T>((item.end_panel - item.first_panel) * unit_ * kernel_.gemm_nr);
     PixelRun* packed_runs = scratch.get<PixelRun>(most_runs);
     PixelRun* row_runs = scratch.get<PixelRun>(most_runs);
     double* bias =
-        db_ == nullptr ? nullptr : bias_ + (chunk * groups_ + group) * biases() / groups_;
+        db_ == nullptr ? nullptr : bias_ + (item.chunk * groups_ + item.group) * biases() / groups_;
     for (int64_t u = 0; u < units; ++u) {
       const int64_t first = begin + count * u / units;
       const int64_t end = begin + count * (u + 1) / units;
@@ -148,10 +153,11 @@ class Product {
                       row_runs,
                       find_runs(packed_, first, end, packed_runs),
                       find_runs(rows_, first, end, row_runs)};
-      for (int64_t p = first_panel; needs_panels() && p < end_panel; ++p) {
-        pack(unit, group, p, packed + (p - first_panel) * unit.pixels * kernel_.gemm_nr, bias);
+      for (int64_t p = item.first_panel; needs_panels() && p < item.end_panel; ++p) {
+        pack(unit, item.group, p, packed + (p - item.first_panel) * unit.pixels * kernel_.gemm_nr,
+             bias);
       }
-      multiply(unit, group, chunk, block, packed, bias);
+      multiply(unit, item, packed, bias);
     }
   }
 
@@ -182,26 +188,23 @@ class Product {
     kernel_.sum_columns(u.pixels, width, to, ld, bias + channel);
   }
 
-  void multiply(const Unit& u, int64_t group, int64_t chunk, int64_t block, const T* packed,
-                double* bias) const {
-    const int64_t first_panel = panels_ * block / blocks_;
-    const int64_t end_panel = panels_ * (block + 1) / blocks_;
-    const int64_t tiles = ceil_div(rows_.channels, tile_);
+  void multiply(const Unit& u, const Item& item, const T* packed, double* bias) const {
     PixelRun& next = u.row_runs[u.row_run_count];
-    for (int64_t t = 0; t < tiles; ++t) {
-      const int64_t row = rows_.channels * t / tiles;
-      const int64_t count = rows_.channels * (t + 1) / tiles - row;
-      const T* from = rows_.data + (group * rows_.channels + row) * plane_;
-      for (int64_t p = first_panel; dw_ != nullptr && p < end_panel; ++p) {
+    for (int64_t t = 0; t < tiles_; ++t) {
+      const int64_t row = rows_.channels * t / tiles_;
+      const int64_t count = rows_.channels * (t + 1) / tiles_ - row;
+      const T* from = rows_.data + (item.group * rows_.channels + row) * plane_;
+      for (int64_t p = item.first_panel; dw_ != nullptr && p < item.end_panel; ++p) {
         next = u.row_runs[0];
-        if (p + 1 == end_panel) next.at += count * plane_;
+        if (p + 1 == item.end_panel) next.at += count * plane_;
         kernel_.conv_weight_rows(
             count, panel_width(p), u.row_run_count, u.row_runs, from, plane_,
-            packed + (p - first_panel) * u.pixels * kernel_.gemm_nr, !u.is_first,
-            sums(chunk) + (group * rows_.channels + row) * packed_.channels + p * kernel_.gemm_nr,
+            packed + (p - item.first_panel) * u.pixels * kernel_.gemm_nr, !u.is_first,
+            sums(item.chunk) + (item.group * rows_.channels + row) * packed_.channels +
+                p * kernel_.gemm_nr,
             packed_.channels);
       }
-      if (bias == nullptr || !packs_x_ || t % blocks_ != block) continue;
+      if (bias == nullptr || !packs_x_ || t % blocks_ != item.block) continue;
       kernel_.sum_runs(count, u.row_run_count, u.row_runs, from, plane_, bias + row);
     }
   }
@@ -237,7 +240,8 @@ class Product {
   int64_t groups_, plane_, pixels_;
   bool packs_x_;
   Side<T> packed_, rows_;
-  int64_t panels_, tile_;
+  int64_t panels_;  // of the packed side
+  int64_t tiles_;   // of the rows
   int64_t chunks_, blocks_, unit_;
   T* dw_;
   T* sums_ = nullptr;
