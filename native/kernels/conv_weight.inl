@@ -20,7 +20,6 @@ void conv_weight_fixed(int64_t line_count, const int64_t* lines, int64_t line_le
                        const T* const* x, int64_t tap_step, int64_t pixel_step, const T* dy,
                        int64_t dy_ld, T* acc, int64_t acc_row, int64_t acc_tap) {
   using V = Vec<T>;
-  constexpr int64_t kLine = 64 / sizeof(T);
   V sum[R * K][NV];
   LAMINAE_UNROLL for (int i = 0; i < R * K; i++) {
     LAMINAE_UNROLL for (int v = 0; v < NV; v++) sum[i][v] = V::zero();
@@ -28,27 +27,19 @@ void conv_weight_fixed(int64_t line_count, const int64_t* lines, int64_t line_le
   for (int64_t l = 0; l < line_count; l++) {
     const T* row[R];
     LAMINAE_UNROLL for (int r = 0; r < R; r++) row[r] = x[r] + lines[l];
-    for (int64_t q = 0; q < line_length;) {
-      const int64_t end = line_length - q < kLine ? line_length : q + kLine;
-      // With a single tap x is read fast, in planes that lie far apart: 64->256 @56 batch 8 takes
-      // 4.4 ms so, 4.7 without.
-      if constexpr (K == 1) {
-        LAMINAE_UNROLL for (int r = 0; r < R; r++) LAMINAE_PREFETCH(row[r] + 4 * kLine);
-      }
-      for (; q < end; q++) {
-        V d[NV];
-        load_row(dy, d);
-        LAMINAE_UNROLL for (int r = 0; r < R; r++) {
-          LAMINAE_UNROLL for (int j = 0; j < K; j++) {
-            const V a = V::set1(row[r][j * tap_step]);
-            LAMINAE_UNROLL for (int v = 0; v < NV; v++) {
-              sum[r * K + j][v] = fma(a, d[v], sum[r * K + j][v]);
-            }
+    for (int64_t q = 0; q < line_length; q++) {
+      V d[NV];
+      load_row(dy, d);
+      LAMINAE_UNROLL for (int r = 0; r < R; r++) {
+        LAMINAE_UNROLL for (int j = 0; j < K; j++) {
+          const V a = V::set1(row[r][j * tap_step]);
+          LAMINAE_UNROLL for (int v = 0; v < NV; v++) {
+            sum[r * K + j][v] = fma(a, d[v], sum[r * K + j][v]);
           }
-          row[r] += pixel_step;
         }
-        dy += dy_ld;
+        row[r] += pixel_step;
       }
+      dy += dy_ld;
     }
   }
   LAMINAE_UNROLL for (int r = 0; r < R; r++) {
