@@ -15,7 +15,7 @@ import { ones, zeros } from '../tensor/create';
 import { keep } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
 import { LayerWithEnding } from './ending';
-import { Parameter } from './parameter';
+import { Parameter, UninitializedParameter } from './parameter';
 
 export interface BatchNormOptions {
   /** Added to the variance under the root. Default 1e-5. */
@@ -40,6 +40,9 @@ export abstract class BatchNorm extends LayerWithEnding {
   readonly momentum: number | null;
 
   numFeatures: number;
+
+  /** Whether `numFeatures` is that of the first input, which may have no parameter to tell. */
+  private waits = false;
 
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super();
@@ -74,9 +77,16 @@ export abstract class BatchNorm extends LayerWithEnding {
     return wrong === undefined ? null : `holds ${wrong}, but variance + eps must be > 0`;
   }
 
+  /** Lets the first input tell `numFeatures`. */
+  protected wait(): void {
+    this.waits = true;
+    if (this.weight !== null) this.weight = new UninitializedParameter();
+  }
+
   /** Starts again, for `numFeatures` channels. */
   reset(numFeatures: number): void {
     this.numFeatures = integer(this.constructor.name, 'numFeatures', numFeatures, 1);
+    this.waits = false;
     if (this.weight !== null) this.weight = new Parameter(ones([numFeatures]));
     if (this.bias !== null) this.bias = new Parameter(zeros([numFeatures]));
     if (this.runningMean !== null) this.runningMean = keep(zeros([numFeatures]));
@@ -101,6 +111,7 @@ export abstract class BatchNorm extends LayerWithEnding {
         received: `${input.ndim}-D ${formatShape(input.shape)}`,
       });
     }
+    if (this.waits) this.reset(input.shape[1]);
     if (input.shape[1] !== this.numFeatures) {
       throw new ShapeError({
         op: this.constructor.name,

@@ -14,7 +14,7 @@ import { checkOptions, integer, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';
 import { LayerWithEnding } from './ending';
-import type { Parameter } from './parameter';
+import { UninitializedParameter, type Parameter } from './parameter';
 
 interface LayerOptions {
   /** Learn an additive bias per output channel. Default true. */
@@ -108,6 +108,17 @@ export abstract class ConvLayer<
     return [freshParameter(shape, bound), bias ? freshParameter([outChannels], bound) : null];
   }
 
+  protected override compute(input: Tensor, ending: Ending): Tensor {
+    if (this.weight instanceof UninitializedParameter) {
+      const channelDim = input.ndim - this.rank - 1; // if it is neither 0 nor 1, the input is refused below
+      if (channelDim === 0 || channelDim === 1) this.reset(input.shape[channelDim]);
+    }
+    return this.convolve(input, this.weight, this.bias, ending);
+  }
+
+  /** What `forwardThen` does, with other parameters. @internal */
+  abstract convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending?: Ending): Tensor;
+
   protected override extraRepr(): string {
     const text = (v: unknown): string => (Array.isArray(v) ? `[${v.join(', ')}]` : String(v));
     const shown = Object.entries({ stride: 1, ...this.options })
@@ -125,12 +136,7 @@ export abstract class ConvLayer<
 
 /** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
 export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    return this.convolve(input, this.weight, this.bias, ending);
-  }
-
-  /** What `forwardThen` does, with other parameters. @internal */
-  convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending = noEnding): Tensor {
+  override convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending = noEnding): Tensor {
     const { options } = this;
     const mode = options.paddingMode ?? 'zeros';
     if (mode === 'zeros' || (options.padding ?? 0) === 0) {
@@ -157,8 +163,8 @@ export abstract class TransposedConv extends ConvLayer<ConvTransposeLayerOptions
     return true;
   }
 
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    return transposedConvolution(this.rank, input, this.weight, this.bias, this.options, ending);
+  override convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending = noEnding): Tensor {
+    return transposedConvolution(this.rank, input, weight, bias, this.options, ending);
   }
 }
 

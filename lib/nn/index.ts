@@ -63,7 +63,6 @@ export {
   LazyConvTranspose2d,
   LazyConvTranspose3d,
   LazyLinear,
-  UninitializedParameter,
 } from './lazy';
 export { Module, type LoadReport, type LoadStateDictOptions, type StateDict } from './module';
 export {
@@ -95,7 +94,7 @@ export {
   type LayerNormOptions,
   type NormOptions,
 } from './normalization';
-export { Parameter } from './parameter';
+export { Parameter, UninitializedParameter } from './parameter';
 export { summary, type LayerSummary, type Summary } from './summary';
 export {
   AdaptiveAvgPool1d,

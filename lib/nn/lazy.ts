@@ -2,11 +2,7 @@
  * Layers whose input size is found at the first `forward`. They are instances of the eager classes and behave like
  * them from then on. Run the network once before initialising weights or making an optimizer.
  */
-import { GraphError } from '../errors';
-import type { Ending } from '../functional/ending';
 import { checkOptions, type Size } from '../shape';
-import { zeros } from '../tensor/create';
-import type { Tensor } from '../tensor/tensor';
 import { BatchNorm1d, BatchNorm2d, BatchNorm3d, type BatchNormOptions } from './batch-norm';
 import {
   Conv1d,
@@ -19,37 +15,13 @@ import {
   type ConvTransposeLayerOptions,
 } from './conv';
 import { Linear, type LinearOptions } from './linear';
-import { Parameter } from './parameter';
-
-/** A parameter whose shape is not known yet. */
-export class UninitializedParameter extends Parameter {
-  constructor() {
-    super(zeros([0]));
-  }
-}
-
-/** @throws GraphError if a parameter is still without a shape */
-export function checkInitialized(op: string, parameter: Tensor): void {
-  if (!(parameter instanceof UninitializedParameter)) return;
-  throw new GraphError('ERR_NO_GRAD', {
-    op,
-    argument: 'parameter',
-    expected: 'must have a shape: it belongs to a lazy layer that has not seen an input',
-    received: '',
-    hint: 'run the network once before, as in net.forward(zeros([1, 1, 28, 28]))',
-  });
-}
+import { UninitializedParameter } from './parameter';
 
 /** {@link Linear} that takes its number of input features from the first input. */
 export class LazyLinear extends Linear {
   constructor(outFeatures: number, options: LinearOptions = {}) {
     super(1, outFeatures, options);
     this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(input.size(-1));
-    return super.compute(input, ending);
   }
 }
 
@@ -59,20 +31,11 @@ function groupsOf(options: { readonly groups?: number }): number {
   return options.groups ?? 1;
 }
 
-function channelsOf(input: Tensor, rank: number): number {
-  return input.size(input.ndim === rank + 1 ? 0 : 1);
-}
-
 /** {@link Conv1d} that takes its number of input channels from the first input. */
 export class LazyConv1d extends Conv1d {
   constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
     super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 1));
-    return super.compute(input, ending);
   }
 }
 
@@ -89,11 +52,6 @@ export class LazyConv2d extends Conv2d {
     super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
   }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 2));
-    return super.compute(input, ending);
-  }
 }
 
 /** {@link Conv3d} that takes its number of input channels from the first input. */
@@ -101,11 +59,6 @@ export class LazyConv3d extends Conv3d {
   constructor(outChannels: number, kernelSize: Size, options: ConvLayerOptions = {}) {
     super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 3));
-    return super.compute(input, ending);
   }
 }
 
@@ -115,11 +68,6 @@ export class LazyConvTranspose1d extends ConvTranspose1d {
     super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
   }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 1));
-    return super.compute(input, ending);
-  }
 }
 
 /** {@link ConvTranspose2d} that takes its number of input channels from the first input. */
@@ -127,11 +75,6 @@ export class LazyConvTranspose2d extends ConvTranspose2d {
   constructor(outChannels: number, kernelSize: Size, options: ConvTransposeLayerOptions = {}) {
     super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 2));
-    return super.compute(input, ending);
   }
 }
 
@@ -141,57 +84,28 @@ export class LazyConvTranspose3d extends ConvTranspose3d {
     super(groupsOf(options), outChannels, kernelSize, options);
     this.weight = new UninitializedParameter();
   }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.weight instanceof UninitializedParameter) this.reset(channelsOf(input, 3));
-    return super.compute(input, ending);
-  }
 }
 
 /** {@link BatchNorm1d} that takes its number of features from the first input. */
 export class LazyBatchNorm1d extends BatchNorm1d {
-  private waits = true; // without weight and bias there is no parameter to tell
-
   constructor(options: BatchNormOptions = {}) {
     super(1, options);
-    if (this.weight !== null) this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.waits) this.reset(input.size(1));
-    this.waits = false;
-    return super.compute(input, ending);
+    this.wait();
   }
 }
 
 /** {@link BatchNorm2d} that takes its number of channels from the first input. */
 export class LazyBatchNorm2d extends BatchNorm2d {
-  private waits = true; // without weight and bias there is no parameter to tell
-
   constructor(options: BatchNormOptions = {}) {
     super(1, options);
-    if (this.weight !== null) this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.waits) this.reset(input.size(1));
-    this.waits = false;
-    return super.compute(input, ending);
+    this.wait();
   }
 }
 
 /** {@link BatchNorm3d} that takes its number of channels from the first input. */
 export class LazyBatchNorm3d extends BatchNorm3d {
-  private waits = true; // without weight and bias there is no parameter to tell
-
   constructor(options: BatchNormOptions = {}) {
     super(1, options);
-    if (this.weight !== null) this.weight = new UninitializedParameter();
-  }
-
-  protected override compute(input: Tensor, ending: Ending): Tensor {
-    if (this.waits) this.reset(input.size(1));
-    this.waits = false;
-    return super.compute(input, ending);
+    this.wait();
   }
 }

@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor';
 import { LayerWithEnding } from './ending';
 import { freshParameter } from './init';
 import { Module } from './module';
-import type { Parameter } from './parameter';
+import { UninitializedParameter, type Parameter } from './parameter';
 
 export interface LinearOptions {
   /** Learn an additive bias. Default true. */
@@ -53,6 +53,7 @@ export class Linear extends LayerWithEnding {
   }
 
   protected override compute(input: Tensor, ending: Ending): Tensor {
+    if (this.weight instanceof UninitializedParameter) this.reset(input.size(-1));
     return finish(linear(input, this.weight, this.bias), ending, true);
   }
 

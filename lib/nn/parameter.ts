@@ -1,3 +1,4 @@
+import { GraphError } from '../errors';
 import { Tensor, expectTensor } from '../tensor/tensor';
 
 /**
@@ -17,4 +18,23 @@ export class Parameter extends Tensor {
     this.storage.keep();
     if (requiresGrad) this.requiresGrad_(true);
   }
+}
+
+/** A parameter of a lazy layer, whose shape is not known yet. */
+export class UninitializedParameter extends Parameter {
+  constructor() {
+    super(Tensor.empty([0], 'float32'));
+  }
+}
+
+/** @throws GraphError if a parameter is still without a shape */
+export function checkInitialized(op: string, parameter: Tensor): void {
+  if (!(parameter instanceof UninitializedParameter)) return;
+  throw new GraphError('ERR_NO_GRAD', {
+    op,
+    argument: 'parameter',
+    expected: 'must have a shape: it belongs to a lazy layer that has not seen an input',
+    received: '',
+    hint: 'run the network once before, as in net.forward(zeros([1, 1, 28, 28]))',
+  });
 }

@@ -9,10 +9,10 @@
  * 12.8 -> 10.8 / 9.7 -> 6.6; Adam on 200 parameters of 2000 elements 166 -> 117 / 173 -> 78 us, of 64 elements 91 -> 49 /
  * 95 -> 49. ResNet-18 is bound by memory: 3.3 ms with SGD before and after.
  */
-import { checkInitialized } from '../nn/lazy';
 import { enableGrad } from '../autograd/grad-mode';
 import { isFloating } from '../dtype';
 import { ArgumentRangeError, ArgumentTypeError, DTypeError, describe } from '../errors';
+import { checkInitialized } from '../nn/parameter';
 import { checkOptions as expectOptions, real } from '../shape';
 import { cloneElements, contiguousElements, copyElements, fillElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';

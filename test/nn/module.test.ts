@@ -327,6 +327,21 @@ describe('hooks, copies, lazy layers, summary', () => {
     expect(new optim.SGD(net.parameters(), { lr: 0.1 }).paramGroups).toHaveLength(1);
   });
 
+  test.each<[nn.Module, number[], number[]]>([
+    [new nn.LazyLinear(2), [1, 3], []],
+    [new nn.LazyConv1d(2, 1), [3, 4], [4]],
+    [new nn.LazyConv2d(2, 1), [1, 3, 4, 4], [4, 4]],
+    [new nn.LazyConv3d(2, 1), [1, 3, 4, 4, 4], [4, 4, 4]],
+    [new nn.LazyConvTranspose1d(2, 1), [1, 3, 4], [5, 3, 3, 4]],
+    [new nn.LazyConvTranspose3d(2, 1), [3, 4, 4, 4], [4, 4]],
+    [new nn.LazyBatchNorm1d(), [2, 3], [2]],
+    [new nn.LazyBatchNorm2d(), [2, 3, 4, 4], [2, 5, 4]],
+    [new nn.LazyBatchNorm3d({ affine: false }), [2, 3, 4, 4, 4], [2, 5, 4, 4]],
+  ])('%s waits on when it has refused an input', (layer, shape, refused) => {
+    expect(() => layer.forward(zeros(refused))).toThrow();
+    expect(layer.forward(zeros(shape)).ndim).toBe(shape.length);
+  });
+
   test("summary counts the book's LeNet", () => {
     const net = new nn.Sequential(
       new nn.Conv2d(1, 6, 5, { padding: 2 }),
