@@ -5,6 +5,7 @@
 #include "kernels/pack.inl"
 #include "kernels/plane_lines.inl"
 #include "kernels/tap_sum.inl"
+#include "kernels/winograd_points.inl"
 
 #include "kernels/activation.inl"
 #include "kernels/avg_pool.inl"
@@ -30,6 +31,7 @@
 #include "kernels/winograd.inl"
 #include "kernels/winograd_lanes.inl"
 #include "kernels/winograd_pairs.inl"
+#include "kernels/winograd_products.inl"
 #include "kernels/winograd_strided.inl"
 
 #include "kernels/table.inl"

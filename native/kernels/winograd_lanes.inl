@@ -1,6 +1,6 @@
 // Winograd's F(4, 3) and F(4, 5) along lines with images in lanes: 4 neighbouring outputs of a line
 // take 6 products with each kernel line instead of 12, or 8 instead of 20. Points and transforms
-// are those of reach 6 and 8 (winograd.inl), the products those of conv_lanes.inl.
+// are those of reach 6 and 8 (winograd_points.inl), the products those of conv_lanes.inl.
 
 namespace winograd_lanes {
 constexpr int kTile = 4;  // outputs

@@ -1,6 +1,6 @@
 // What convolutions by Winograd's F(4x4, 3x3), F(2x4, 5x5), F(2x2, 5x5) and F(2x2, 3x3) and the
 // weight gradients share: when they pay, maps cut into tiles, their transform into frequencies, and
-// the products (kernels/winograd.inl).
+// the products (kernels/winograd.inl, winograd_products.inl).
 #pragma once
 #include <algorithm>
 #include <cstdint>
