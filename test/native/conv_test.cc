@@ -57,15 +57,6 @@ std::vector<T> scattered_gradient(const conv_desc& d, Tensors<T>& t) {
   return dx;
 }
 
-// By value of the field `algorithm`: whole algorithms are counted behind those for sums.
-std::string algorithm_name(Pass pass, int algorithm) {
-  int count, sums;
-  if (pass == kBackwardWeight) return weight_gradient_algorithms<float>(&count)[algorithm - 1].name;
-  const TapSumAlgorithm<float>* list = tap_sum_algorithms<float>(&sums);
-  if (algorithm <= sums) return list[algorithm - 1].name;
-  return whole_conv_algorithms<float>(&count)[algorithm - sums - 1].name;
-}
-
 template <class T>
 void check_case(const conv_desc& d, Touch touch, Random& random) {
   Tensors<T> t(d, touch);
