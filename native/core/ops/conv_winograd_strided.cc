@@ -2,56 +2,62 @@
 // input: 1.8 or 1.65 times fewer multiplications, an error of about 1e-6 of the output's root mean
 // square (kernels/winograd_strided.inl).
 //
-//   1. input     rows of the maps, transposed to channels in lanes and with zeros around them,
-//                -> V [81 or 49 places][channel blocks][tiles][width], by frequency
-//   2. product   for each of 25 or 16 frequencies M = V U, [tiles, places x channels]
-//                [places x channels, rows] -> M [25 or 16][row blocks][tiles][width]
-//   3. output    -> 4x4 or 3x3 pixels a tile, transposed back into y
+//   V [81 or 49 places][channel blocks][tiles][width] of a block of tiles, by frequency
+//   M = V U for each of 25 or 16 frequencies, [tiles, places x channels] [places x channels, rows]
+//   4x4 or 3x3 pixels of y a tile
 //
-// Blocks of tiles and threads as in conv_winograd.cc. A NaN or infinity of x reaches the other
-// outputs of every tile that reads it.
-#include <algorithm>
-
+// Blocks and threads: winograd_blocks.h. A NaN or infinity of x reaches the other outputs of every
+// tile that reads it.
 #include "core/conv.h"
 #include "core/kernels.h"
-#include "core/ops/winograd.h"
+#include "core/ops/winograd_blocks.h"
 #include "core/ops/winograd_strided.h"
-#include "core/parallel.h"
-#include "core/scratch.h"
 
 namespace laminae {
 
 namespace {
 
-constexpr int64_t kBlockElements = 1 << 18;  // of V: 1 MiB
-constexpr int64_t kMinBlockTiles = 56;
-constexpr int64_t kMinShareTiles = 28;  // of a block, where every thread gets a whole one
-
-// Sizes that all phases share.
+template <class T>
 struct Plan {
-  int64_t width, nr;
+  BlockSizes sizes;
   StridedPlaces places;
-  int64_t channel_blocks;  // vectors of channels
-  int64_t panels;          // of nr rows
-  int64_t tile_rows, tile_cols;
+  TileMap x_map, y_map;
 
-  template <class T>
-  static Plan of(const TapSum& s) {
-    const KernelTable<T>& kernel = kernels<T>();
-    Plan p;
-    p.width = kernel.vec_width;
-    p.nr = kernel.gemm_nr;
-    p.places = {strided_tile(s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows)};
-    p.channel_blocks = ceil_div(s.channels, p.width);
-    p.panels = ceil_div(s.rows, p.nr);
-    p.tile_rows = ceil_div(s.grid[1], p.places.tile);
-    p.tile_cols = ceil_div(s.grid[2], p.places.tile);
-    return p;
+  explicit Plan(const TapSum& s)
+      : sizes(block_sizes<T>(s)),
+        places{strided_tile(s.n, s.grid[1], s.grid[2], s.groups * s.channels * s.rows)},
+        x_map{2 * places.tile,
+              s.x_size[1],
+              s.x_size[2],
+              s.taps[1].offset,
+              s.taps[2].offset,
+              ceil_div(s.grid[1], places.tile),
+              ceil_div(s.grid[2], places.tile)},
+        y_map{places.tile, s.grid[1], s.grid[2], 0, 0, x_map.tile_rows, x_map.tile_cols} {}
+
+  int64_t tile_elements() const { return places.count() * sizes.channel_blocks * sizes.width; }
+  int64_t v_elements(int64_t size) const { return places.elements(size); }
+  int64_t m_elements(int64_t size) const { return places.frequencies() * frequency_step(size); }
+  int64_t u_panel() const { return places.elements(sizes.place_size()); }
+  int64_t u_group() const { return sizes.panels * u_panel(); }
+  int64_t products() const { return places.frequencies(); }
+  BlockProduct product(int64_t f, int64_t v_size, int64_t m_size) const {
+    return {places.terms(f) * sizes.channel_blocks, places.offset(f, v_size),
+            places.offset(f, sizes.place_size()), f * frequency_step(m_size)};
   }
 
-  int64_t place_size() const { return channel_blocks * width * nr; }  // of U
-  int64_t panel_size() const { return places.elements(place_size()); }
-  int64_t row_blocks() const { return panels * (nr / width); }
+  void input(const TileRows<const T>& x, T* v, int64_t v_size) const {
+    strided_transform(x_map, places, x, v, v_size);
+  }
+
+  void output(const T* m, int64_t m_size, const T* bias, const TileRows<T>& y) const {
+    write_tiles(y_map, m, bias, y,
+                [&](const T* from, const T* b, int64_t, int64_t lines, T* pixels) {
+                  kernels<T>().winograd_strided_output(places.tile, y_map.tile_cols, from,
+                                                       frequency_step(m_size), b, lines,
+                                                       y_map.width, pixels);
+                });
+  }
 };
 
 template <class T>
@@ -68,102 +74,17 @@ bool applies(const TapSum& s) {
 
 template <class T>
 int64_t packed_size(const TapSum& s) {
-  const Plan p = Plan::of<T>(s);
-  return s.groups * p.panels * p.panel_size();
+  return s.groups * Plan<T>(s).u_group();
 }
 
 template <class T>
 void pack(const TapSum& s, const T* w, T* packed) {
-  strided_weights(s, Plan::of<T>(s).places, false, w, packed);
+  strided_weights(s, Plan<T>(s).places, false, w, packed);
 }
-
-// Rows of tiles [first, last) of one group, counted through the images.
-template <class T>
-class Block {
- public:
-  Block(const TapSum& s, const Plan& p, int64_t first, int64_t last, const T* x, const T* u,
-        const T* bias, T* y)
-      : s_(s),
-        p_(p),
-        first_(first),
-        last_(last),
-        x_(x),
-        u_(u),
-        bias_(bias),
-        y_(y),
-        map_{2 * p.places.tile, s.x_size[1], s.x_size[2], s.taps[1].offset,
-             s.taps[2].offset,  p.tile_rows, p.tile_cols},
-        tiles_((last - first) * p.tile_cols),
-        v_size_(p.channel_blocks * tiles_ * p.width),
-        m_step_(p.row_blocks() * tiles_ * p.width + 16) {}
-
-  void run() {
-    const int64_t frequencies = p_.places.frequencies();
-    Scratch scratch;
-    v_ = scratch.get<T>(p_.places.elements(v_size_));
-    m_ = scratch.get<T>(frequencies * m_step_);
-    parallel_items(p_.channel_blocks, p_.places.count() * 10 * tiles_ * p_.width,
-                   [&](int64_t b) { transform_input(b); });
-    parallel_items(frequencies * p_.panels, 2 * p_.place_size() * tiles_,
-                   [&](int64_t i) { multiply(i / p_.panels, i % p_.panels); });
-    parallel_items(p_.row_blocks(), frequencies * 10 * tiles_ * p_.width,
-                   [&](int64_t b) { transform_output(b); });
-  }
-
- private:
-  void transform_input(int64_t block) {
-    const int64_t channel = block * p_.width;
-    strided_transform(map_, p_.places, x_ + channel * s_.x_plane(),
-                      s_.groups * s_.channels * s_.x_plane(),
-                      std::min(p_.width, s_.channels - channel), first_, last_,
-                      v_ + block * tiles_ * p_.width, v_size_);
-  }
-
-  void multiply(int64_t frequency, int64_t panel) {
-    const int64_t blocks = p_.places.terms(frequency) * p_.channel_blocks;
-    const T* v = v_ + p_.places.offset(frequency, v_size_);
-    const T* u = u_ + panel * p_.panel_size() + p_.places.offset(frequency, p_.place_size());
-    T* m = m_ + frequency * m_step_ + panel * p_.nr * tiles_;
-    multiply_tiles(tiles_, blocks, blocks, v, u, u + p_.panel_size(), m);
-  }
-
-  void transform_output(int64_t block) {
-    write_tiles(s_, map_, p_.places.tile, first_, last_, block * p_.width,
-                m_ + block * tiles_ * p_.width, bias_, y_,
-                [&](const T* m, const T* bias, int64_t lines, int64_t cols, T* pixels) {
-                  kernels<T>().winograd_strided_output(p_.places.tile, p_.tile_cols, m, m_step_,
-                                                       bias, lines, cols, pixels);
-                });
-  }
-
-  const TapSum& s_;
-  const Plan& p_;
-  int64_t first_, last_;
-  const T* x_;
-  const T* u_;
-  const T* bias_;
-  T* y_;
-  TileMap map_;
-  int64_t tiles_;
-  int64_t v_size_, m_step_;
-  T* v_ = nullptr;
-  T* m_ = nullptr;
-};
 
 template <class T>
 void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
-  const Plan p = Plan::of<T>(s);
-  const int64_t tile_rows = s.n * p.tile_rows;
-  const int64_t most =
-      std::max(kMinBlockTiles, kBlockElements / (p.places.count() * p.channel_blocks * p.width));
-  tile_blocks(s.groups, tile_rows, p.tile_cols, most, kMinShareTiles,
-              [&](int64_t group, int64_t first, int64_t last) {
-                Block<T>(s, p, first, last, x + group * s.channels * s.x_plane(),
-                         packed + group * p.panels * p.panel_size(),
-                         bias == nullptr ? nullptr : bias + group * s.rows,
-                         y + group * s.rows * s.grid_plane())
-                    .run();
-              });
+  run_blocks(Plan<T>(s), x, packed, bias, y);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ class Gradient {
     }
     const int64_t most = ceil_div(rows, blocks) * map_.tile_cols;  // tiles of a block
     v_size_ = most * width_;
-    u_step_ = row_blocks_ * most * width_ + 16;
+    u_step_ = frequency_step(row_blocks_ * most * width_);
     if (blocks == 1) return add_block(0, rows, false, nullptr);
     Scratch scratch;
     T* m = scratch.get<T>(chunks * products);
@@ -174,8 +174,10 @@ class Gradient {
 
   void transform_input(int64_t block, int64_t first, int64_t last, T* v) const {
     const int64_t channel = block * width_;
-    strided_transform(map_, places_, x_ + channel * s_.in_plane(), s_.c_in * s_.in_plane(),
-                      std::min(width_, s_.channels_in() - channel), first, last, v, v_size_);
+    strided_transform(map_, places_,
+                      {x_ + channel * s_.in_plane(), s_.c_in * s_.in_plane(),
+                       std::min(width_, s_.channels_in() - channel), first, last},
+                      v, v_size_);
   }
 
   void transform_gradient(int64_t block, int64_t first, int64_t last, int64_t tiles, T* u) const {
@@ -186,11 +188,12 @@ class Gradient {
         std::fill(u + f * u_step_, u + f * u_step_ + tiles * width_, T{0});
       return;
     }
-    dy_map_.each_strip(places_.tile, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes,
-                       first, last, [&](const T* strip, int64_t line, int64_t tile) {
-                         kernels<T>().winograd_strided_points(places_.tile, map_.tile_cols, strip,
-                                                              line, u + tile * width_, u_step_);
-                       });
+    const TileRows<const T> dy{dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes, first,
+                               last};
+    dy_map_.each_strip(places_.tile, dy, [&](const T* strip, int64_t line, int64_t tile) {
+      kernels<T>().winograd_strided_points(places_.tile, map_.tile_cols, strip, line,
+                                           u + tile * width_, u_step_);
+    });
   }
 
   // v [places][tiles][width], u [frequencies][nr / width][tiles][width], m [places][width][nr]

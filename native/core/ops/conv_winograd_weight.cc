@@ -87,7 +87,7 @@ class Gradient {
     const int64_t block_tiles =
         std::max(kMinBlockTiles, kBlockElements / (frequencies_ * channel_blocks_ * width_));
     int64_t blocks = ceil_div(rows, std::max<int64_t>(1, block_tiles / map_.tile_cols));
-    m_step_ = group_blocks_ * width_ * nr_ + 16;
+    m_step_ = frequency_step(group_blocks_ * width_ * nr_);
     const int64_t items = groups_ * panels_;
     const int64_t products = items * frequencies_ * m_step_;
     int64_t chunks = 1;
@@ -96,9 +96,8 @@ class Gradient {
       blocks = ceil_div(blocks, chunks) * chunks;  // the same work for all, but for tiny maps
     }
     const int64_t most = ceil_div(rows, blocks) * map_.tile_cols;  // tiles of a block
-    // A cache line more: frequencies at a distance of whole pages would share L1 sets.
-    v_step_ = channel_blocks_ * most * width_ + 16;
-    u_step_ = row_blocks_ * most * width_ + 16;
+    v_step_ = frequency_step(channel_blocks_ * most * width_);
+    u_step_ = frequency_step(row_blocks_ * most * width_);
     if (blocks == 1) return run_block(rows);
     Scratch scratch;
     T* m = scratch.get<T>(chunks * products);
@@ -189,8 +188,9 @@ class Gradient {
 
   void transform_input(int64_t block, int64_t first, int64_t last, T* v) const {
     const int64_t channel = block * width_;
-    map_.transform(x_ + channel * s_.in_plane(), s_.c_in * s_.in_plane(),
-                   std::min(width_, s_.channels_in() - channel), first, last, v, v_step_);
+    map_.transform({x_ + channel * s_.in_plane(), s_.c_in * s_.in_plane(),
+                    std::min(width_, s_.channels_in() - channel), first, last},
+                   v, v_step_);
   }
 
   void transform_gradient(int64_t block, int64_t first, int64_t last, int64_t tiles, T* u) const {
@@ -201,11 +201,12 @@ class Gradient {
         std::fill(u + f * u_step_, u + f * u_step_ + tiles * width_, T{0});
       return;
     }
-    dy_map_.each_strip(tile_.lines, dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes,
-                       first, last, [&](const T* strip, int64_t line, int64_t tile) {
-                         kernels<T>().winograd_gradient(map_.reach, tile_.columns, map_.tile_cols,
-                                                        strip, line, u + tile * width_, u_step_);
-                       });
+    const TileRows<const T> dy{dy_ + row * s_.out_plane(), s_.c_out * s_.out_plane(), lanes, first,
+                               last};
+    dy_map_.each_strip(tile_.lines, dy, [&](const T* strip, int64_t line, int64_t tile) {
+      kernels<T>().winograd_gradient(map_.reach, tile_.columns, map_.tile_cols, strip, line,
+                                     u + tile * width_, u_step_);
+    });
   }
 
   int64_t blocks_of(int64_t group) const {

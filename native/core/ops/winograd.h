@@ -112,6 +112,19 @@ void multiply_tiles(int64_t tiles, int64_t blocks, int64_t chain, const T* v, co
   }
 }
 
+// Distance of frequencies of `size` elements. A cache line more: at a distance of whole pages they
+// would share L1 sets.
+constexpr int64_t frequency_step(int64_t size) { return size + 16; }
+
+// Rows of tiles [first, last), counted through the images, of `lanes` planes that lie together:
+// `planes` the first of them in image 0.
+template <class T>
+struct TileRows {
+  T* planes;
+  int64_t image_step, lanes;
+  int64_t first, last;
+};
+
 // Planes cut into tiles, which read some more pixels in both directions, the first one from (top,
 // left) on.
 struct TileMap {
@@ -168,12 +181,10 @@ struct TileMap {
     return lines * (tile_cols * columns + lines - size) * kernels<T>().vec_width;
   }
 
-  // Calls fn(strip, line, tile) for the rows of tiles [first, last) of `lanes` planes, with the
-  // `lines` lines that a row reads as vectors, `line` elements each, and its first tile. x: the
-  // first plane in image 0.
+  // Calls fn(strip, line, tile) for each row of tiles, with the `lines` lines that it reads as
+  // vectors, `line` elements each, and its first tile.
   template <class T, class F>
-  void each_strip(int64_t lines, const T* x, int64_t image_step, int64_t lanes, int64_t first,
-                  int64_t last, F&& fn) const {
+  void each_strip(int64_t lines, const TileRows<const T>& x, F&& fn) const {
     constexpr int64_t kStripElements = 1 << 13;  // 32 KiB
     const int64_t overlap = lines - size;
     const int64_t cols = tile_cols * columns + overlap;
@@ -181,13 +192,13 @@ struct TileMap {
     const int64_t most = std::max<int64_t>(1, (kStripElements / line - overlap) / size);
     Scratch scratch;
     T* strip = scratch.get<T>((std::min(most, tile_rows) * size + overlap) * line);
-    each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
+    each_image(x.first, x.last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
       for (int64_t i = 0; i < count; i += most) {
         const int64_t rows = std::min(most, count - i);
         // The last lines of a row of tiles are the first of the next.
         const int64_t known = i > 0 ? overlap : 0;
         std::copy(strip + most * size * line, strip + (most * size + known) * line, strip);
-        read_lines(x + image * image_step, lanes, (tile_row + i) * size + top + known,
+        read_lines(x.planes + image * x.image_step, x.lanes, (tile_row + i) * size + top + known,
                    rows * size + overlap - known, cols, strip + known * line);
         for (int64_t r = 0; r < rows; ++r)
           fn(strip + r * size * line, line, tile + (i + r) * tile_cols);
@@ -195,19 +206,16 @@ struct TileMap {
     });
   }
 
-  // B^T d B of the tiles of rows [first, last) of `lanes` channels: x their first plane in image 0,
-  // v [frequencies][v_step] their block of vectors.
+  // B^T d B of the tiles: v [frequencies][v_step] their block of vectors.
   template <class T>
-  void transform(const T* x, int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
-                 int64_t v_step) const {
+  void transform(const TileRows<const T>& x, T* v, int64_t v_step) const {
     Scratch scratch;
     const int64_t lines = size + reach - columns;
     T* tmp = scratch.get<T>(strip_size<T>(lines));
-    each_strip(lines, x, image_step, lanes, first, last,
-               [&](const T* strip, int64_t line, int64_t tile) {
-                 kernels<T>().winograd_input(reach, tile_cols, columns, strip, line, tmp,
-                                             v + tile * kernels<T>().vec_width, v_step);
-               });
+    each_strip(lines, x, [&](const T* strip, int64_t line, int64_t tile) {
+      kernels<T>().winograd_input(reach, tile_cols, columns, strip, line, tmp,
+                                  v + tile * kernels<T>().vec_width, v_step);
+    });
   }
 };
 
@@ -223,68 +231,6 @@ void bias_gradient(const ConvShape& s, const T* dy, T* db) {
       db[oc] = static_cast<T>(sum);
     }
   });
-}
-
-// fn(i) for i in [0, count), `work` multiply-adds each, by all threads.
-template <class F>
-void parallel_items(int64_t count, int64_t work, F&& fn) {
-  parallel_for(count, conv_grain(work), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) fn(i);
-  });
-}
-
-// The outputs, `size` lines a tile, of rows of tiles [first, last) for one vector of channels, from
-// `row` of the group on: make(m, bias, lines, cols, pixels) transforms the frequencies of a row of
-// tiles to pixels with channels in lanes. m: the frequencies of the first tile, y: of the group in
-// image 0.
-template <class T, class Make>
-void write_tiles(const TapSum& s, const TileMap& map, int64_t size, int64_t first, int64_t last,
-                 int64_t row, const T* m, const T* bias, T* y, Make&& make) {
-  const KernelTable<T>& kernel = kernels<T>();
-  const int64_t width = kernel.vec_width;
-  if (row >= s.rows) return;
-  const int64_t lanes = std::min(width, s.rows - row);
-  const int64_t cols = s.grid[2];
-  Scratch scratch;
-  T* lane_bias = scratch.get<T>(width);
-  T* pixels = scratch.get<T>(size * cols * width);
-  std::fill(lane_bias, lane_bias + width, T{0});
-  if (bias != nullptr) std::copy(bias + row, bias + row + lanes, lane_bias);
-  map.each_image(first, last, [&](int64_t image, int64_t tile_row, int64_t count, int64_t tile) {
-    T* plane = y + (image * s.groups * s.rows + row) * s.grid_plane();
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t line = (tile_row + i) * size;
-      const int64_t lines = std::min(size, s.grid[1] - line);
-      T* to = plane + line * cols;
-      kernel.prefetch_lanes(lanes, lines * cols, to, s.grid_plane());
-      make(m + (tile + i * map.tile_cols) * width, lane_bias, lines, cols, pixels);
-      kernel.lanes_to_images(lanes, lines * cols, pixels, to, s.grid_plane());
-    }
-  });
-}
-
-// Calls fn(group, first, last) for blocks of rows of tiles of each group, about `most` tiles each.
-// A whole number of blocks for every thread, if that leaves min_share tiles each: what a block
-// makes and threads share crosses from core to core twice. 64->64 @56 batch 1 takes 0.20 ms instead
-// of 0.34 on two threads, 128->128 @28 batch 8 1.35 instead of 1.75.
-template <class F>
-void tile_blocks(int64_t groups, int64_t tile_rows, int64_t tile_cols, int64_t most,
-                 int64_t min_share, F&& fn) {
-  int64_t blocks = ceil_div(tile_rows, std::max<int64_t>(1, most / tile_cols));
-  const int64_t shared = ceil_div(groups * blocks, num_threads()) * num_threads() / groups;
-  const bool whole =
-      shared > 0 && tile_rows * tile_cols >= min_share * shared && shared <= tile_rows;
-  if (whole) blocks = std::max(blocks, shared);
-  const auto run = [&](int64_t i) {
-    const int64_t b = i % blocks;
-    fn(i / blocks, b * tile_rows / blocks, (b + 1) * tile_rows / blocks);
-  };
-  const int64_t items = groups * blocks;
-  if (whole || items >= 4 * num_threads()) {
-    parallel_chunks(items, run);
-  } else {
-    for (int64_t i = 0; i < items; ++i) run(i);
-  }
 }
 
 // The gradients of weight and bias by Gradient(s, x, dy, dw).run(), one for each group.

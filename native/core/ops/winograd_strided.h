@@ -137,21 +137,18 @@ void strided_weights(const TapSum& s, const StridedPlaces& places, bool mirrored
                });
 }
 
-// The places of tiles of rows [first, last) of `lanes` channels: x their first plane in image 0, v
-// their block of vectors.
+// The places of tiles: v their block of vectors, v_size elements a place.
 template <class T>
-void strided_transform(const TileMap& map, const StridedPlaces& places, const T* x,
-                       int64_t image_step, int64_t lanes, int64_t first, int64_t last, T* v,
-                       int64_t v_size) {
+void strided_transform(const TileMap& map, const StridedPlaces& places, const TileRows<const T>& x,
+                       T* v, int64_t v_size) {
   int64_t at[kStridedPlaces];
   places.offsets(v_size, at);
   Scratch scratch;
   T* tmp = scratch.get<T>(map.strip_size<T>(places.reach()));
-  map.each_strip(places.reach(), x, image_step, lanes, first, last,
-                 [&](const T* strip, int64_t line, int64_t tile) {
-                   kernels<T>().winograd_strided_input(places.tile, map.tile_cols, strip, line, tmp,
-                                                       v + tile * kernels<T>().vec_width, at);
-                 });
+  map.each_strip(places.reach(), x, [&](const T* strip, int64_t line, int64_t tile) {
+    kernels<T>().winograd_strided_input(places.tile, map.tile_cols, strip, line, tmp,
+                                        v + tile * kernels<T>().vec_width, at);
+  });
 }
 
 }  // namespace laminae
