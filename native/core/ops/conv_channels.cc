@@ -73,9 +73,10 @@ void pack(const TapSum& s, const T* w, T* packed) {
 template <class T>
 void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   Scratch scratch;
-  const StripPlan p = strip_plan(s, 1, balanced_tile(s.grid[2], kernels<T>().gemm_mr), 0, scratch);
-  const int64_t nr = kernels<T>().gemm_nr;
-  run_strips(p, (s.rows + nr - 1) / nr, x, [&](const StripBlock& b, int64_t tile, const T* strip) {
+  const int64_t tiles = ceil_div(s.rows, kernels<T>().gemm_nr);
+  const StripPlan p =
+      strip_plan(s, tiles, 1, balanced_tile(s.grid[2], kernels<T>().gemm_mr), 0, scratch);
+  run_strips(p, x, [&](const StripBlock& b, int64_t tile, const T* strip) {
     sum_block(p, b, tile, strip, weights, bias, y);
   });
 }

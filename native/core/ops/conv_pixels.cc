@@ -61,10 +61,10 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
       std::min<int64_t>(kernel.conv_pixels_vectors, kernel.conv_pixels_registers / (tile + 1)) *
       width;
   Scratch scratch;
-  const StripPlan p = strip_plan(s, 1, most, width, scratch);
+  const StripPlan p = strip_plan(s, tiles, 1, most, width, scratch);
   const ChannelsWindow window{s.channels, p.x_channel, s.tap_count(), p.offsets, 0};
   const int64_t plane = s.grid_plane();
-  run_strips(p, tiles, x, [&](const StripBlock& b, int64_t t, const T* strip) {
+  run_strips(p, x, [&](const StripBlock& b, int64_t t, const T* strip) {
     const int64_t rows = std::min(tile, s.rows - t * tile);
     const int64_t first_row = b.group * s.rows + t * tile;
     const T* w = weights + (b.group * tiles + t) * tile * s.depth();

@@ -172,7 +172,7 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   TapSum pairs = s;  // with an even number of lines
   pairs.grid[1] += s.grid[1] % 2;
   Scratch scratch;
-  const StripPlan p = strip_plan(pairs, 2, most, width, scratch);
+  const StripPlan p = strip_plan(pairs, 1, 2, most, width, scratch);
   const int64_t row = p.step[1];  // elements of a line of the strip
   const int64_t v_point = ceil_div(row, width) * width + width;
   const int64_t v_phase = phases.points() * v_point;
@@ -201,7 +201,7 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   const int64_t m_row = most;
   const int64_t m_point = plan.tile * m_row;
   const int64_t plane = s.grid_plane();
-  run_strips(p, 1, x, [&](const StripBlock& b, int64_t, const T* strip) {
+  run_strips(p, x, [&](const StripBlock& b, int64_t, const T* strip) {
     Scratch own;
     T* v = own.get<T>(s.channels * v_channel + width);
     T* m = own.get<T>(phases.points() * m_point);
