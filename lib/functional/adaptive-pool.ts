@@ -23,8 +23,9 @@ import {
   maxPool3d,
   maxPool3dWithIndices,
 } from './pool';
-import { poolSize, splitPlanes, triple, type SpatialRank } from './pool-shape';
+import { poolPlanes, poolSize } from './pool-shape';
 import type { ValuesAndIndices } from './reduction';
+import { triple, type SpatialRank } from './spatial';
 
 /** One size for all dimensions or one per dimension, height first; null keeps the input's. */
 export type AdaptiveSize = number | readonly (number | null)[];
@@ -64,7 +65,7 @@ function planNew(op: string, rank: SpatialRank, input: Tensor, outputSize: Adapt
   const wanted = given.map((v, i) =>
     v === null && Array.isArray(outputSize) ? null : poolSize(op, `outputSize[${i}]`, v, 1),
   );
-  const { lead, size } = splitPlanes(op, input, rank);
+  const { lead, size } = poolPlanes(op, input, rank);
   const out = wanted.map((v, i) => v ?? size[i]);
   const uniform = size.every((s, i) => s % out[i] === 0);
   const kernel = size.map((s, i) => s / out[i]);

@@ -12,19 +12,14 @@ import { run } from '../native';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { sumTo } from './broadcast';
-import {
-  planConv,
-  planConvTranspose,
-  type ConvDescriptor,
-  type ConvOptions,
-  type ConvTransposeOptions,
-  type SpatialRank,
-} from './conv-shape';
+import type { ConvOptions, ConvTransposeOptions } from './conv-options';
+import { planConv, planConvTranspose, type ConvDescriptor } from './conv-shape';
 import { packedWeights } from './conv-weights';
 import { addOf, finish, noEnding, rangeOf } from './ending';
+import type { SpatialRank } from './spatial';
 import { reshape } from './views';
 
-export type { ConvOptions, ConvPadding, ConvTransposeOptions } from './conv-shape';
+export type { ConvOptions, ConvPadding, ConvTransposeOptions } from './conv-options';
 
 function forward(
   d: ConvDescriptor,

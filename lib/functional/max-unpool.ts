@@ -17,7 +17,8 @@ import {
   type Size,
 } from '../shape';
 import { expectFloating } from './checks';
-import { splitPlanes, type SpatialRank } from './pool-shape';
+import { poolPlanes } from './pool-shape';
+import type { SpatialRank } from './spatial';
 
 /** Zeros of `shape` to which `x` is added at positions `index` within each of `planes` planes; both contiguous. */
 export function scatterIntoPlanes(x: Tensor, index: Tensor, shape: Shape, planes: number): Tensor {
@@ -106,7 +107,7 @@ function maxUnpool(
       received: formatShape(indices.shape),
     });
   }
-  const { lead, size } = splitPlanes(op, input, rank);
+  const { lead, size } = poolPlanes(op, input, rank);
   const out = unpooledSize(op, rank, size, kernelSize, options);
   const shape = [...lead, ...out];
   const planes = sizeOf(lead);

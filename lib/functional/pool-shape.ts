@@ -1,14 +1,12 @@
 /**
  * The windows of pooling: arguments checked, output size computed, and the descriptor of the native ops made. One rule
- * for one, two and three spatial dimensions: the native side always gets three, with sizes 1 in front.
+ * for one, two and three spatial dimensions.
  */
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { formatShape, integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Plans, withOwnShape } from './plans';
-
-/** Spatial dimensions of a pool. */
-export type SpatialRank = 1 | 2 | 3;
+import { effectiveKernel, maxSize, splitPlanes, timesText, triple, type SpatialRank } from './spatial';
 
 export interface WindowOptions {
   /** Distance between windows. Default: the kernel size. */
@@ -19,75 +17,42 @@ export interface WindowOptions {
   readonly ceilMode?: boolean | undefined;
 }
 
-/** A triple for the native side: [depth, height, width]. */
-type Triple = readonly number[];
-
 /** Planes and the windows on them, as the native ops take them, and the shape of the result. */
 export interface PoolPlan {
   readonly fields: {
     readonly planes: number;
-    readonly in: Triple;
-    readonly out: Triple;
-    readonly kernel: Triple;
-    readonly stride: Triple;
-    readonly padding: Triple;
-    readonly dilation: Triple;
+    readonly in: readonly number[];
+    readonly out: readonly number[];
+    readonly kernel: readonly number[];
+    readonly stride: readonly number[];
+    readonly padding: readonly number[];
+    readonly dilation: readonly number[];
   };
   readonly shape: Shape;
   /** Cells of a window. */
   readonly cells: number;
 }
 
-const limit = 2 ** 31 - 1;
-
-const axes = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] } as const;
-
-/** [...leading, ...spatial] of a pool's input, which may lack the batch dimension. */
-export function splitPlanes(op: string, input: Tensor, rank: SpatialRank): { lead: Shape; size: Shape } {
-  const { shape } = input;
-  if (shape.length !== rank + 1 && shape.length !== rank + 2) {
-    const names = axes[rank].join(',');
-    throw new ShapeError({
-      op,
-      argument: 'input',
-      expected: `expects [C,${names}] or [N,C,${names}]`,
-      received: formatShape(shape),
-    });
-  }
-  const batched = shape.length === rank + 2;
-  if (shape.some((d, i) => d === 0 && !(batched && i === 0))) {
-    throw new ShapeError({
-      op,
-      argument: 'input',
-      expected: 'channel/spatial size must be >= 1',
-      received: formatShape(shape),
-    });
-  }
-  const size = shape.slice(-rank);
-  if (sizeOf(size) > limit) {
-    throw new ShapeError({
-      op,
-      argument: 'input',
-      expected: 'must have fewer than 2^31 elements in a plane',
-      received: formatShape(shape),
-    });
-  }
-  return { lead: shape.slice(0, -rank), size };
-}
-
-/** Three entries, `fill` in front. */
-export function triple(values: readonly number[], fill: number): Triple {
-  return [...new Array<number>(3 - values.length).fill(fill), ...values];
+/** The planes of a pool's input, which may lack the batch dimension. */
+export function poolPlanes(op: string, input: Tensor, rank: SpatialRank): { lead: Shape; size: Shape } {
+  const planes = splitPlanes(op, input.shape, rank);
+  if (sizeOf(planes.size) <= maxSize) return planes;
+  throw new ShapeError({
+    op,
+    argument: 'input',
+    expected: 'must have fewer than 2^31 elements in a plane',
+    received: formatShape(input.shape),
+  });
 }
 
 /** A size that the native side can compute with. */
 export function poolSize(op: string, argument: string, value: unknown, min: number): number {
   const v = integer(op, argument, value, min);
-  if (v <= limit) return v;
+  if (v <= maxSize) return v;
   throw new ArgumentRangeError({
     op,
     argument,
-    expected: `must be an integer in ${min}..${limit}`,
+    expected: `must be an integer in ${min}..${maxSize}`,
     received: String(v),
   });
 }
@@ -135,7 +100,7 @@ function planNewWindows(
   const stride = options.stride == null ? kernel : sizes(op, 'stride', options.stride, rank, 1);
   const padding = sizes(op, 'padding', options.padding ?? 0, rank, 0);
   const dilation = sizes(op, 'dilation', dilationOption, rank, 1);
-  const reach = kernel.map((k, i) => dilation[i] * (k - 1) + 1);
+  const reach = kernel.map((k, i) => effectiveKernel(k, dilation[i]));
   padding.forEach((p, i) => {
     if (2 * p > reach[i]) {
       throw new ArgumentRangeError({
@@ -146,16 +111,15 @@ function planNewWindows(
       });
     }
   });
-  const { lead, size } = splitPlanes(op, input, rank);
+  const { lead, size } = poolPlanes(op, input, rank);
   const ceil = options.ceilMode === true;
   const out = size.map((s, i) => outputSize(s, reach[i], stride[i], padding[i], ceil));
   if (out.some((o) => o < 1)) {
-    const text = (list: readonly number[]): string => list.join('x');
     throw new ShapeError({
       op,
-      argument: `effective kernel ${text(reach)}`,
-      expected: `is larger than the padded input ${text(size.map((s, i) => s + 2 * padding[i]))}`,
-      received: `output size ${text(out.map((o) => Math.max(0, o)))} is too small`,
+      argument: `effective kernel ${timesText(reach)}`,
+      expected: `is larger than the padded input ${timesText(size.map((s, i) => s + 2 * padding[i]))}`,
+      received: `output size ${timesText(out.map((o) => Math.max(0, o)))} is too small`,
     });
   }
   return {

@@ -12,8 +12,9 @@ import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { scatterIntoPlanes } from './max-unpool';
-import { planWindows, type PoolPlan, type SpatialRank, type WindowOptions } from './pool-shape';
+import { planWindows, type PoolPlan, type WindowOptions } from './pool-shape';
 import type { ValuesAndIndices } from './reduction';
+import type { SpatialRank } from './spatial';
 
 export interface MaxPoolOptions extends WindowOptions {
   /** Distance between the cells of a window. Default 1. */

@@ -7,9 +7,10 @@ import {
   type ConvTransposeOptions,
 } from '../functional/conv';
 import { oneOf } from '../functional/checks';
-import { paddingPairs, type SpatialRank } from '../functional/conv-shape';
+import { paddingPairs } from '../functional/conv-options';
 import { noEnding, type Ending } from '../functional/ending';
 import { pad } from '../functional/pad';
+import type { SpatialRank } from '../functional/spatial';
 import { checkOptions, integer, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { freshParameter } from './init';

@@ -50,6 +50,10 @@ describe('layers that were planned before', () => {
     expect(F.conv2d(x, weight, null, options).shape).toEqual([1, 3, 2, 4]);
     options.padding = 1;
     expect(F.conv2d(x, weight, null, options).shape).toEqual([1, 3, 2, 6]);
+    const up = { stride: 2, outputPadding: 0 };
+    expect(F.convTranspose2d(x, ones([2, 1, 2, 2]), null, up).shape).toEqual([1, 1, 12, 12]);
+    up.outputPadding = 1;
+    expect(F.convTranspose2d(x, ones([2, 1, 2, 2]), null, up).shape).toEqual([1, 1, 13, 13]);
     const kernel = [2, 2];
     expect(F.maxPool2d(x, kernel).shape).toEqual([1, 2, 3, 3]);
     kernel[1] = 3;
@@ -59,6 +63,7 @@ describe('layers that were planned before', () => {
   it('do not depend on what a caller does to the shape of a result', () => {
     const layers = [
       () => F.conv2d(x, weight, null, { padding: 1 }),
+      () => F.convTranspose2d(x, weight.transpose(0, 1), null, { padding: 1 }),
       () => F.maxPool2d(x, 2),
       () => F.avgPool2d(x, 3),
       () => F.adaptiveAvgPool2d(x, 4),
@@ -82,6 +87,8 @@ describe('layers that were planned before', () => {
       expect(() => F.conv2d(x.to('float64'), weight, bias)).toThrow('dtype');
       expect(() => F.conv2d(x, weight, bias.to('float64'))).toThrow('dtype');
       expect(() => F.conv2d(x, tensor([1]), bias)).toThrow(ShapeError);
+      expect(F.convTranspose2d(x, ones([2, 3, 3, 3]), bias).shape).toEqual([1, 3, 8, 8]);
+      expect(() => F.convTranspose2d(x, ones([2, 3, 3, 3]), zeros([4]))).toThrow(ShapeError);
     }
     // The same numbers one after the other, but shared out in another way.
     expect(() => F.conv2d(ones([1, 2, 6, 6, 3]), ones([2, 3, 3]))).toThrow(ShapeError);
