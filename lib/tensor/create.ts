@@ -12,7 +12,7 @@ import {
   real,
   sizeOf,
 } from '../shape';
-import { fillElements } from './copy';
+import { cloneElements, fillElements } from './copy';
 import { Storage, copyOf } from './storage';
 import { Tensor, expectTensor } from './tensor';
 
@@ -150,7 +150,7 @@ const storedAs = (dtype: DType, source: DType): DType =>
  * A tensor with a copy of `values`.
  *
  * @param values a number, nested arrays of numbers or booleans, a Float32Array, Float64Array, Int32Array or
- *   Uint8Array, or a Tensor
+ *   Uint8Array, or a Tensor, which is converted as by its `to`
  * @param options.shape for flat values; their product must be the number of values
  * @param options.dtype default: float32 for numbers and nested arrays, the array's own type for a typed array
  * @throws ShapeError for ragged arrays or a shape that does not fit; ArgumentRangeError for numbers that an integer dtype
@@ -170,7 +170,7 @@ export function tensor(values: NestedValues | TypedArray | Tensor, options: From
   if (values instanceof Tensor) {
     own = values.dtype;
     shape = [...values.shape];
-    storage = copyOf('tensor', 'values', values.toTypedArray(), storedAs(dtype ?? own, own));
+    storage = cloneElements(values, dtype ?? own).storage;
   } else if (typeof values === 'number' || typeof values === 'boolean') {
     own = typeof values === 'boolean' ? 'bool' : 'float32';
     shape = [];

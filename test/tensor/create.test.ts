@@ -4,6 +4,7 @@ import {
   arange,
   full,
   isLaminaeError,
+  noGrad,
   ones,
   rand,
   randn,
@@ -42,6 +43,26 @@ describe('tensor', () => {
     const s = tensor(shared);
     shared[1] = 6;
     expect(s.toArray()).toEqual([0, 5]);
+  });
+
+  test('of a tensor: a copy, recorded nowhere, converted as by to', () => {
+    const x = tensor(
+      [
+        [NaN, 3e9, -1.7],
+        [0.5, -0, 300],
+      ],
+      { requiresGrad: true },
+    );
+    for (const dtype of ['float32', 'float64', 'int32', 'uint8', 'bool'] as const) {
+      for (const t of [x, x.T, x.narrow(1, 1, 2)]) {
+        const copy = tensor(t, { dtype });
+        expect([copy.shape, copy.dtype, copy.requiresGrad]).toEqual([t.shape, dtype, false]);
+        expect(copy.toTypedArray()).toEqual(t.detach().to(dtype).toTypedArray());
+      }
+    }
+    const copy = tensor(x);
+    noGrad(() => x.fill_(0));
+    expect(copy.toTypedArray()[2]).toBeCloseTo(-1.7);
   });
 
   test('row 53: a detached buffer', () => {
