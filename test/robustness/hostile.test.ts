@@ -6,12 +6,10 @@ import * as lib from '../../lib';
 import type { Tensor } from '../../lib';
 import { AllocationError, ArgumentTypeError, F, ShapeError, isLaminaeError, nn, optim } from '../../lib';
 import { run } from '../../lib/native';
+import { untyped } from '../support/refuses';
 import { thrownBy } from '../support/thrown-by';
 
 const { ones, randn, tensor, zeros } = lib;
-
-/** Reaches past the types, as JavaScript users do. */
-const untyped = (value: unknown): never => value as never;
 
 describe('options that are none, as in a call with the positions of PyTorch', () => {
   const [x, w] = [ones([1, 2, 4, 4]), ones([2, 2, 3, 3])];
