@@ -12,6 +12,7 @@
 #include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
+#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -300,7 +301,7 @@ void multiply_all(const TapSum& s, const T* x, const T* weights, const T* bias, 
     auto set = [&](Panel& panel, int64_t p) {
       panel.set(group, p * nr, std::min(nr, columns - p * nr));
     };
-    parallel_for(panels, conv_grain(10 * nr * depth), [&](int64_t begin, int64_t end) {
+    parallel_for(panels, row_grain(nr * depth), [&](int64_t begin, int64_t end) {
       Scratch own;
       Panel panel(s, nr, own);
       for (int64_t p = begin; p < end; ++p) {

@@ -4,6 +4,7 @@
 
 #include "core/conv.h"
 #include "core/kernels.h"
+#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -88,7 +89,7 @@ void pack_tap_weights(const TapSum& s, const T* w, int64_t tile, T* packed) {
   if (depth == 0) return;
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t group = s.rows * s.channels * s.kernel_size();
-  parallel_for(s.groups * tiles, conv_grain(25 * tile * depth), [&](int64_t begin, int64_t end) {
+  parallel_for(s.groups * tiles, row_grain(tile * depth), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {
       const int64_t first = i % tiles;
       const int64_t last = std::min(tiles, first + end - i);

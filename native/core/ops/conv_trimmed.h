@@ -55,7 +55,7 @@ struct Trimmed {
   template <class F>
   void each_tap(F&& fn) const {
     const int64_t size = s.kernel_size();
-    parallel_for(s.c_out * s.c_in, conv_grain(100 * size), [&](int64_t begin, int64_t end) {
+    parallel_for(s.c_out * s.c_in, row_grain(8 * size), [&](int64_t begin, int64_t end) {
       int64_t i = begin * size;
       for (int64_t c = begin; c < end; ++c) {
         for (int64_t k0 = first_[0]; k0 < first_[0] + s.kernel[0]; ++k0) {

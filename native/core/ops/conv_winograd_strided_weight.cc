@@ -93,7 +93,7 @@ class Gradient {
     } else {
       add_chunk(0);
     }
-    parallel_for(items, conv_grain(item_size_), [&](int64_t begin, int64_t end) {
+    parallel_for(items, row_grain(chunks * item_size_), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         T* total = m + i * item_size_;
         for (int64_t chunk = 1; chunk < chunks; ++chunk) {
@@ -120,7 +120,7 @@ class Gradient {
     T* u = scratch.get<T>(places_.frequencies() * u_step_);
     T* all_v = shared ? scratch.get<T>(channel_blocks_ * v_elements) : nullptr;
     parallel_for(row_blocks_ + (shared ? channel_blocks_ : 0),
-                 conv_grain(places_.frequencies() * 20 * tiles * width_),
+                 row_grain(2 * places_.frequencies() * tiles * width_),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
                      if (i < row_blocks_) {

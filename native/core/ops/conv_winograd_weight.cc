@@ -116,16 +116,17 @@ class Gradient {
     } else {
       add_chunk(0);
     }
-    parallel_for(items, conv_grain(frequencies_ * m_step_), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        T* total = m + i * frequencies_ * m_step_;
-        for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-          kernels<T>().scale_add(frequencies_ * m_step_, T{1}, total + chunk * products, T{1},
-                                 total);
-        }
-        finish(i % groups_, i / groups_, total);
-      }
-    });
+    parallel_for(items, row_grain(chunks * frequencies_ * m_step_),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i) {
+                     T* total = m + i * frequencies_ * m_step_;
+                     for (int64_t chunk = 1; chunk < chunks; ++chunk) {
+                       kernels<T>().scale_add(frequencies_ * m_step_, T{1},
+                                              total + chunk * products, T{1}, total);
+                     }
+                     finish(i % groups_, i / groups_, total);
+                   }
+                 });
   }
 
  private:
@@ -171,19 +172,18 @@ class Gradient {
   void transform_block(int64_t first, int64_t last, T* v, T* u) const {
     const int64_t tiles = (last - first) * map_.tile_cols;
     const int64_t count = channel_blocks_ + row_blocks_;
-    parallel_for(
-        count, conv_grain(frequencies_ * 10 * tiles * width_), [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i) {
-            // Both in turns: a thread makes most of U that it reads.
-            const int64_t row_block = i * row_blocks_ / count;
-            if ((i + 1) * row_blocks_ / count > row_block) {
-              transform_gradient(row_block, first, last, tiles, u + row_block * tiles * width_);
-            } else {
-              const int64_t block = i - row_block;
-              transform_input(block, first, last, v + block * tiles * width_);
-            }
-          }
-        });
+    parallel_for(count, row_grain(frequencies_ * tiles * width_), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        // Both in turns: a thread makes most of U that it reads.
+        const int64_t row_block = i * row_blocks_ / count;
+        if ((i + 1) * row_blocks_ / count > row_block) {
+          transform_gradient(row_block, first, last, tiles, u + row_block * tiles * width_);
+        } else {
+          const int64_t block = i - row_block;
+          transform_input(block, first, last, v + block * tiles * width_);
+        }
+      }
+    });
   }
 
   void transform_input(int64_t block, int64_t first, int64_t last, T* v) const {

@@ -9,6 +9,7 @@
 #include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
+#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 #include "core/tap_sum.h"
@@ -222,8 +223,8 @@ struct TileMap {
 // The gradient of the bias: sums over images in order of sums over planes.
 template <class T>
 void bias_gradient(const ConvShape& s, const T* dy, T* db) {
-  const int64_t work = s.n * (10 * s.out_plane() + 500);  // memory is slower than multiplying
-  parallel_for(s.c_out, conv_grain(work), [&](int64_t begin, int64_t end) {
+  const int64_t grain = row_grain(s.n * (s.out_plane() + 32));  // a call takes as long as 32
+  parallel_for(s.c_out, grain, [&](int64_t begin, int64_t end) {
     for (int64_t oc = begin; oc < end; ++oc) {
       double sum = 0;
       for (int64_t i = 0; i < s.n; ++i)

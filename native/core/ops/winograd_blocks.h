@@ -55,10 +55,10 @@ struct BlockProduct {
   int64_t chain = blocks;  // vectors of channels added in one chain
 };
 
-// fn(i) for i in [0, count), `work` multiply-adds each, by all threads.
+// fn(i) for i in [0, count), by all threads, `grain` at least by each.
 template <class F>
-void parallel_items(int64_t count, int64_t work, F&& fn) {
-  parallel_for(count, conv_grain(work), [&](int64_t begin, int64_t end) {
+void parallel_items(int64_t count, int64_t grain, F&& fn) {
+  parallel_for(count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) fn(i);
   });
 }
@@ -138,7 +138,7 @@ void run_blocks(const Plan& plan, const T* x, const T* u, const T* bias, T* y) {
     Scratch scratch;
     T* v = scratch.get<T>(plan.v_elements(v_size));
     T* m = scratch.get<T>(plan.m_elements(m_size));
-    parallel_items(s.channel_blocks, 10 * plan.v_elements(block), [&](int64_t i) {
+    parallel_items(s.channel_blocks, row_grain(plan.v_elements(block)), [&](int64_t i) {
       const int64_t channel = i * s.width;
       plan.input(TileRows<const T>{x + (group * s.channels + channel) * s.x_plane,
                                    s.groups * s.channels * s.x_plane,
@@ -146,14 +146,14 @@ void run_blocks(const Plan& plan, const T* x, const T* u, const T* bias, T* y) {
                  v + i * block, v_size);
     });
     const int64_t work = plan.product(0, v_size, m_size).blocks * s.width * s.nr * tiles;
-    parallel_items(plan.products() * s.panels, work, [&](int64_t i) {
+    parallel_items(plan.products() * s.panels, conv_grain(work), [&](int64_t i) {
       const int64_t panel = i % s.panels;
       const BlockProduct p = plan.product(i / s.panels, v_size, m_size);
       const T* from = u + group * plan.u_group() + panel * plan.u_panel() + p.u;
       multiply_tiles(tiles, p.blocks, p.chain, v + p.v, from, from + plan.u_panel(),
                      m + p.m + panel * s.nr * tiles);
     });
-    parallel_items(s.row_blocks(), 10 * plan.m_elements(block), [&](int64_t i) {
+    parallel_items(s.row_blocks(), row_grain(plan.m_elements(block)), [&](int64_t i) {
       const int64_t row = i * s.width;
       if (row >= s.rows) return;
       plan.output(m + i * block, m_size, bias == nullptr ? nullptr : bias + group * s.rows + row,

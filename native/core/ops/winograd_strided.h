@@ -117,8 +117,7 @@ void strided_weights(const TapSum& s, const StridedPlaces& places, bool mirrored
   // Some channels at a time: as many streams as places are written.
   constexpr int64_t kChannels = 16;
   const int64_t chunks = ceil_div(s.channels, kChannels);
-  const int64_t work = places.count() * kChannels * nr;
-  parallel_for(s.groups * panels * chunks, ceil_div(kConvGrain / 8, work),
+  parallel_for(s.groups * panels * chunks, row_grain(places.count() * kChannels * nr),
                [&](int64_t begin, int64_t end) {
                  Scratch scratch;
                  T* spatial = scratch.get<T>(kChannels * 9 * nr);
