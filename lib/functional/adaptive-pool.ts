@@ -12,17 +12,7 @@ import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { scatterIntoPlanes } from './max-unpool';
 import { Plans, withOwnShape } from './plans';
-import {
-  avgPool1d,
-  avgPool2d,
-  avgPool3d,
-  maxPool1d,
-  maxPool1dWithIndices,
-  maxPool2d,
-  maxPool2dWithIndices,
-  maxPool3d,
-  maxPool3dWithIndices,
-} from './pool';
+import { avgPool, maxPool, maxPoolWithIndices } from './pool';
 import { poolPlanes, poolSize } from './pool-shape';
 import type { ValuesAndIndices } from './reduction';
 import { triple, type SpatialRank } from './spatial';
@@ -77,17 +67,10 @@ function planNew(op: string, rank: SpatialRank, input: Tensor, outputSize: Adapt
   };
 }
 
-const avgPools = { 1: avgPool1d, 2: avgPool2d, 3: avgPool3d } as const;
-const maxPools = { 1: maxPool1d, 2: maxPool2d, 3: maxPool3d } as const;
-const maxPoolsWithIndices = {
-  1: maxPool1dWithIndices,
-  2: maxPool2dWithIndices,
-  3: maxPool3dWithIndices,
-} as const;
-
-function adaptiveAvgPool(op: string, rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): Tensor {
+function adaptiveAvgPool(rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): Tensor {
+  const op = `adaptiveAvgPool${rank}d`;
   const { fields, shape, kernel } = planAdaptive(op, rank, input, outputSize);
-  if (kernel !== null) return avgPools[rank](input, kernel);
+  if (kernel !== null) return avgPool(rank, input, kernel, {});
   const y = Tensor.empty(shape, input.dtype);
   run('adaptiveAvgPool', fields, { x: contiguousElements(input), y });
   if (!needsGrad(input)) return y;
@@ -120,20 +103,21 @@ function adaptiveMaxPool(
   return { values, indices: index };
 }
 
-function adaptiveMax(op: string, rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): Tensor {
+function adaptiveMax(rank: SpatialRank, input: Tensor, outputSize: AdaptiveSize): Tensor {
+  const op = `adaptiveMaxPool${rank}d`;
   const plan = planAdaptive(op, rank, input, outputSize);
-  if (plan.kernel !== null) return maxPools[rank](input, plan.kernel);
+  if (plan.kernel !== null) return maxPool(rank, input, plan.kernel, {}, false).values;
   return adaptiveMaxPool(op, input, plan, false).values;
 }
 
 function adaptiveMaxWithIndices(
-  op: string,
   rank: SpatialRank,
   input: Tensor,
   outputSize: AdaptiveSize,
 ): ValuesAndIndices {
+  const op = `adaptiveMaxPool${rank}d`;
   const plan = planAdaptive(op, rank, input, outputSize);
-  if (plan.kernel !== null) return maxPoolsWithIndices[rank](input, plan.kernel);
+  if (plan.kernel !== null) return maxPoolWithIndices(rank, input, plan.kernel, {});
   const { values, indices } = adaptiveMaxPool(op, input, plan, true);
   return { values, indices: indices ?? Tensor.empty(plan.shape, 'int32') };
 }
@@ -148,7 +132,7 @@ function adaptiveMaxWithIndices(
  * F.adaptiveAvgPool1d(tensor([[[1, 2, 3, 4, 5]]]), 2).toArray(); // [[[2, 4]]]
  */
 export function adaptiveAvgPool1d(input: Tensor, outputSize: AdaptiveSize): Tensor {
-  return adaptiveAvgPool('adaptiveAvgPool1d', 1, input, outputSize);
+  return adaptiveAvgPool(1, input, outputSize);
 }
 
 /**
@@ -161,17 +145,17 @@ export function adaptiveAvgPool1d(input: Tensor, outputSize: AdaptiveSize): Tens
  * F.adaptiveAvgPool2d(randn([1, 512, 7, 7]), 1).shape; // [1, 512, 1, 1]
  */
 export function adaptiveAvgPool2d(input: Tensor, outputSize: AdaptiveSize): Tensor {
-  return adaptiveAvgPool('adaptiveAvgPool2d', 2, input, outputSize);
+  return adaptiveAvgPool(2, input, outputSize);
 }
 
 /** {@link adaptiveAvgPool2d} for [n, c, d, h, w] or [c, d, h, w]. */
 export function adaptiveAvgPool3d(input: Tensor, outputSize: AdaptiveSize): Tensor {
-  return adaptiveAvgPool('adaptiveAvgPool3d', 3, input, outputSize);
+  return adaptiveAvgPool(3, input, outputSize);
 }
 
 /** {@link adaptiveMaxPool2d} for [n, c, l] or [c, l]. */
 export function adaptiveMaxPool1d(input: Tensor, outputSize: AdaptiveSize): Tensor {
-  return adaptiveMax('adaptiveMaxPool1d', 1, input, outputSize);
+  return adaptiveMax(1, input, outputSize);
 }
 
 /**
@@ -184,25 +168,25 @@ export function adaptiveMaxPool1d(input: Tensor, outputSize: AdaptiveSize): Tens
  * F.adaptiveMaxPool2d(randn([1, 64, 9, 9]), [5, 7]).shape; // [1, 64, 5, 7]
  */
 export function adaptiveMaxPool2d(input: Tensor, outputSize: AdaptiveSize): Tensor {
-  return adaptiveMax('adaptiveMaxPool2d', 2, input, outputSize);
+  return adaptiveMax(2, input, outputSize);
 }
 
 /** {@link adaptiveMaxPool2d} for [n, c, d, h, w] or [c, d, h, w]. */
 export function adaptiveMaxPool3d(input: Tensor, outputSize: AdaptiveSize): Tensor {
-  return adaptiveMax('adaptiveMaxPool3d', 3, input, outputSize);
+  return adaptiveMax(3, input, outputSize);
 }
 
 /** {@link adaptiveMaxPool1d} that also gives positions within each plane (int32). */
 export function adaptiveMaxPool1dWithIndices(input: Tensor, outputSize: AdaptiveSize): ValuesAndIndices {
-  return adaptiveMaxWithIndices('adaptiveMaxPool1d', 1, input, outputSize);
+  return adaptiveMaxWithIndices(1, input, outputSize);
 }
 
 /** {@link adaptiveMaxPool2d} that also gives positions h * width + w within each plane (int32). */
 export function adaptiveMaxPool2dWithIndices(input: Tensor, outputSize: AdaptiveSize): ValuesAndIndices {
-  return adaptiveMaxWithIndices('adaptiveMaxPool2d', 2, input, outputSize);
+  return adaptiveMaxWithIndices(2, input, outputSize);
 }
 
 /** {@link adaptiveMaxPool3d} that also gives positions (d * height + h) * width + w within each plane (int32). */
 export function adaptiveMaxPool3dWithIndices(input: Tensor, outputSize: AdaptiveSize): ValuesAndIndices {
-  return adaptiveMaxWithIndices('adaptiveMaxPool3d', 3, input, outputSize);
+  return adaptiveMaxWithIndices(3, input, outputSize);
 }

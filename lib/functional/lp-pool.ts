@@ -3,7 +3,7 @@ import { checkOptions, real, sizeOf, sizeTuple, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { abs, mul, pow, relu, sign } from './elementwise';
-import { avgPool1d, avgPool2d } from './pool';
+import { avgPool } from './pool';
 
 export interface LpPoolOptions {
   /** Default: the kernel size. */
@@ -13,18 +13,18 @@ export interface LpPoolOptions {
 }
 
 function lpPool(
-  op: string,
   rank: 1 | 2,
   input: Tensor,
   normType: number,
   kernelSize: Size,
   options: LpPoolOptions,
 ): Tensor {
+  const op = `lpPool${rank}d`;
   checkOptions(op, options);
   expectFloating(op, 'input', input);
   const p = real(op, 'normType', normType, 'must be finite and not 0', (v) => v !== 0 && Number.isFinite(v));
   const cells = sizeOf(sizeTuple(op, 'kernelSize', kernelSize, rank, 1));
-  const average = (rank === 1 ? avgPool1d : avgPool2d)(pow(input, p), kernelSize, options);
+  const average = avgPool(rank, pow(input, p), kernelSize, options);
   // The sign and relu keep the root real where odd powers sum to a negative number, as PyTorch does.
   return pow(mul(mul(sign(average), relu(abs(average))), cells), 1 / p);
 }
@@ -41,7 +41,7 @@ export function lpPool1d(
   kernelSize: Size,
   options: LpPoolOptions = {},
 ): Tensor {
-  return lpPool('lpPool1d', 1, input, normType, kernelSize, options);
+  return lpPool(1, input, normType, kernelSize, options);
 }
 
 /** The p-norm of each window of [n, c, h, w] or [c, h, w]; see {@link lpPool1d}. */
@@ -51,5 +51,5 @@ export function lpPool2d(
   kernelSize: Size,
   options: LpPoolOptions = {},
 ): Tensor {
-  return lpPool('lpPool2d', 2, input, normType, kernelSize, options);
+  return lpPool(2, input, normType, kernelSize, options);
 }

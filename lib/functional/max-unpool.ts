@@ -86,13 +86,13 @@ function checkIndices(op: string, indices: Tensor, limit: number): void {
 }
 
 function maxUnpool(
-  op: string,
   rank: SpatialRank,
   input: Tensor,
   indices: Tensor,
   kernelSize: Size,
   options: MaxUnpoolOptions,
 ): Tensor {
+  const op = `maxUnpool${rank}d`;
   checkOptions(op, options);
   expectFloating(op, 'input', input);
   expectTensor(op, 'indices', indices);
@@ -137,7 +137,7 @@ export function maxUnpool1d(
   kernelSize: Size,
   options: MaxUnpoolOptions = {},
 ): Tensor {
-  return maxUnpool('maxUnpool1d', 1, input, indices, kernelSize, options);
+  return maxUnpool(1, input, indices, kernelSize, options);
 }
 
 /**
@@ -157,7 +157,7 @@ export function maxUnpool2d(
   kernelSize: Size,
   options: MaxUnpoolOptions = {},
 ): Tensor {
-  return maxUnpool('maxUnpool2d', 2, input, indices, kernelSize, options);
+  return maxUnpool(2, input, indices, kernelSize, options);
 }
 
 /** {@link maxUnpool2d} for [n, c, d, h, w] or [c, d, h, w]. */
@@ -167,5 +167,5 @@ export function maxUnpool3d(
   kernelSize: Size,
   options: MaxUnpoolOptions = {},
 ): Tensor {
-  return maxUnpool('maxUnpool3d', 3, input, indices, kernelSize, options);
+  return maxUnpool(3, input, indices, kernelSize, options);
 }

@@ -42,15 +42,18 @@ function checkFlag(op: string, argument: string, value: unknown): void {
 
 // ---- maximum ----
 
-/** The pool, and the cell (uint8) or position (int32) of every winner if they were asked for or are needed. */
-function maxPool(
-  op: string,
+/**
+ * The pool, and the cell (uint8) or position (int32) of every winner if they were asked for or are needed.
+ * @internal
+ */
+export function maxPool(
   rank: SpatialRank,
   input: Tensor,
   kernelSize: Size,
   options: MaxPoolOptions,
   keepChosen: boolean,
 ): { values: Tensor; chosen: Tensor | null; plan: PoolPlan } {
+  const op = `maxPool${rank}d`;
   checkOptions(op, options);
   expectFloating(op, 'input', input);
   checkFlag(op, 'ceilMode', options.ceilMode);
@@ -79,14 +82,14 @@ function maxPool(
   return { values, chosen, plan };
 }
 
-function maxPoolWithIndices(
-  op: string,
+/** `maxPool1d` to `maxPool3d` with indices. @internal */
+export function maxPoolWithIndices(
   rank: SpatialRank,
   input: Tensor,
   kernelSize: Size,
   options: MaxPoolOptions,
 ): ValuesAndIndices {
-  const { values, chosen, plan } = maxPool(op, rank, input, kernelSize, options, true);
+  const { values, chosen, plan } = maxPool(rank, input, kernelSize, options, true);
   if (chosen?.dtype !== 'uint8') return { values, indices: chosen ?? Tensor.empty(plan.shape, 'int32') };
   const indices = Tensor.empty(plan.shape, 'int32');
   run('maxPoolIndices', plan.fields, { chosen, index: indices });
@@ -95,16 +98,16 @@ function maxPoolWithIndices(
 }
 
 function maxPoolAsAsked(
-  op: string,
   rank: SpatialRank,
   input: Tensor,
   kernelSize: Size,
   options: AnyMaxPoolOptions = {},
 ): Tensor | [Tensor, Tensor] {
+  const op = `maxPool${rank}d`;
   checkOptions(op, options);
   checkFlag(op, 'returnIndices', options.returnIndices);
-  if (options.returnIndices !== true) return maxPool(op, rank, input, kernelSize, options, false).values;
-  const { values, indices } = maxPoolWithIndices(op, rank, input, kernelSize, options);
+  if (options.returnIndices !== true) return maxPool(rank, input, kernelSize, options, false).values;
+  const { values, indices } = maxPoolWithIndices(rank, input, kernelSize, options);
   return [values, indices];
 }
 
@@ -125,7 +128,7 @@ export function maxPool1d(
   kernelSize: Size,
   options?: AnyMaxPoolOptions,
 ): Tensor | [Tensor, Tensor] {
-  return maxPoolAsAsked('maxPool1d', 1, input, kernelSize, options);
+  return maxPoolAsAsked(1, input, kernelSize, options);
 }
 
 /**
@@ -147,7 +150,7 @@ export function maxPool2d(
   kernelSize: Size,
   options?: AnyMaxPoolOptions,
 ): Tensor | [Tensor, Tensor] {
-  return maxPoolAsAsked('maxPool2d', 2, input, kernelSize, options);
+  return maxPoolAsAsked(2, input, kernelSize, options);
 }
 
 /** The largest value of each window of [n, c, d, h, w] or [c, d, h, w]; see {@link maxPool2d}. */
@@ -158,7 +161,7 @@ export function maxPool3d(
   kernelSize: Size,
   options?: AnyMaxPoolOptions,
 ): Tensor | [Tensor, Tensor] {
-  return maxPoolAsAsked('maxPool3d', 3, input, kernelSize, options);
+  return maxPoolAsAsked(3, input, kernelSize, options);
 }
 
 /**
@@ -170,7 +173,7 @@ export function maxPool1dWithIndices(
   kernelSize: Size,
   options: MaxPoolOptions = {},
 ): ValuesAndIndices {
-  return maxPoolWithIndices('maxPool1d', 1, input, kernelSize, options);
+  return maxPoolWithIndices(1, input, kernelSize, options);
 }
 
 /**
@@ -185,7 +188,7 @@ export function maxPool2dWithIndices(
   kernelSize: Size,
   options: MaxPoolOptions = {},
 ): ValuesAndIndices {
-  return maxPoolWithIndices('maxPool2d', 2, input, kernelSize, options);
+  return maxPoolWithIndices(2, input, kernelSize, options);
 }
 
 /** {@link maxPool3d} that also tells where the values were, as positions (d * height + h) * width + w. */
@@ -194,18 +197,14 @@ export function maxPool3dWithIndices(
   kernelSize: Size,
   options: MaxPoolOptions = {},
 ): ValuesAndIndices {
-  return maxPoolWithIndices('maxPool3d', 3, input, kernelSize, options);
+  return maxPoolWithIndices(3, input, kernelSize, options);
 }
 
 // ---- average ----
 
-function avgPool(
-  op: string,
-  rank: SpatialRank,
-  input: Tensor,
-  kernelSize: Size,
-  options: AvgPoolOptions,
-): Tensor {
+/** `avgPool1d` to `avgPool3d`. @internal */
+export function avgPool(rank: SpatialRank, input: Tensor, kernelSize: Size, options: AvgPoolOptions): Tensor {
+  const op = `avgPool${rank}d`;
   checkOptions(op, options);
   expectFloating(op, 'input', input);
   checkFlag(op, 'ceilMode', options.ceilMode);
@@ -244,7 +243,7 @@ function avgPool(
  * F.avgPool1d(tensor([[[1, 3, 2, 4]]]), 2).toArray(); // [[[2, 3]]]
  */
 export function avgPool1d(input: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
-  return avgPool('avgPool1d', 1, input, kernelSize, options);
+  return avgPool(1, input, kernelSize, options);
 }
 
 /**
@@ -258,10 +257,10 @@ export function avgPool1d(input: Tensor, kernelSize: Size, options: AvgPoolOptio
  * F.avgPool2d(arange(16).reshape([1, 1, 4, 4]), 2).toArray(); // [[[[2.5, 4.5], [10.5, 12.5]]]]
  */
 export function avgPool2d(input: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
-  return avgPool('avgPool2d', 2, input, kernelSize, options);
+  return avgPool(2, input, kernelSize, options);
 }
 
 /** The mean of each window of [n, c, d, h, w] or [c, d, h, w]; see {@link avgPool2d}. */
 export function avgPool3d(input: Tensor, kernelSize: Size, options: AvgPoolOptions = {}): Tensor {
-  return avgPool('avgPool3d', 3, input, kernelSize, options);
+  return avgPool(3, input, kernelSize, options);
 }
