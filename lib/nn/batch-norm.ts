@@ -87,10 +87,12 @@ export abstract class BatchNorm extends LayerWithEnding {
   reset(numFeatures: number): void {
     this.numFeatures = integer(this.constructor.name, 'numFeatures', numFeatures, 1);
     this.waits = false;
-    if (this.weight !== null) this.weight = new Parameter(ones([numFeatures]));
-    if (this.bias !== null) this.bias = new Parameter(zeros([numFeatures]));
-    if (this.runningMean !== null) this.runningMean = keep(zeros([numFeatures]));
-    if (this.runningVar !== null) this.runningVar = keep(ones([numFeatures]));
+    const { weight, bias, runningMean, runningVar } = this;
+    const filled = (make: typeof ones, { dtype }: Tensor): Tensor => make([numFeatures], { dtype });
+    if (weight !== null) this.weight = new Parameter(filled(ones, weight), weight.requiresGrad);
+    if (bias !== null) this.bias = new Parameter(filled(zeros, bias), bias.requiresGrad);
+    if (runningMean !== null) this.runningMean = keep(filled(zeros, runningMean));
+    if (runningVar !== null) this.runningVar = keep(filled(ones, runningVar));
     if (this.numBatchesTracked !== null) this.numBatchesTracked = keep(zeros([], { dtype: 'int32' }));
   }
 

@@ -106,7 +106,11 @@ export abstract class ConvLayer<
     const [first, second] = this.isTransposed ? [inChannels, outChannels] : [outChannels, inChannels];
     const shape = [first, second / groups, ...kernelSize];
     const bound = 1 / Math.sqrt(sizeOf(shape.slice(1)));
-    return [freshParameter(shape, bound), bias ? freshParameter([outChannels], bound) : null];
+    // In the constructor there are no old ones yet.
+    return [
+      freshParameter(shape, bound, this.weight),
+      bias ? freshParameter([outChannels], bound, this.bias) : null,
+    ];
   }
 
   protected override compute(input: Tensor, ending: Ending): Tensor {

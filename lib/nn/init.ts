@@ -27,9 +27,10 @@ export function uniform_(t: Tensor, a = 0, b = 1): Tensor {
   return noGrad(() => inPlace.uniform_(t, a, b));
 }
 
-/** A new float32 parameter, uniform in [-bound, bound): how layers start. */
-export function freshParameter(shape: readonly number[], bound: number): Parameter {
-  return new Parameter(uniform_(Tensor.empty(shape, 'float32'), -bound, bound));
+/** A new parameter, uniform in [-bound, bound): how layers start. It takes the place of `old`, if there is one. */
+export function freshParameter(shape: readonly number[], bound: number, old?: Parameter | null): Parameter {
+  const values = uniform_(Tensor.empty(shape, old?.dtype ?? 'float32'), -bound, bound);
+  return new Parameter(values, old?.requiresGrad);
 }
 
 /** Normal with `mean` and `std`. */

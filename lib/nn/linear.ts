@@ -48,8 +48,8 @@ export class Linear extends LayerWithEnding {
   reset(inFeatures: number): void {
     this.inFeatures = integer('Linear', 'inFeatures', inFeatures, 1);
     const bound = 1 / Math.sqrt(inFeatures);
-    this.weight = freshParameter([this.outFeatures, inFeatures], bound);
-    if (this.bias !== null) this.bias = freshParameter([this.outFeatures], bound);
+    this.weight = freshParameter([this.outFeatures, inFeatures], bound, this.weight);
+    if (this.bias !== null) this.bias = freshParameter([this.outFeatures], bound, this.bias);
   }
 
   protected override compute(input: Tensor, ending: Ending): Tensor {

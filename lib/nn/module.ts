@@ -66,7 +66,7 @@ function cloneValue(value: unknown, copies: Map<unknown, unknown>): unknown {
   if (value instanceof Tensor) {
     const data = cloneElements(value.detach());
     data.storage.keep();
-    return remember(value instanceof Parameter ? new Parameter(data, value.requiresGrad) : data);
+    return remember(value instanceof Parameter ? value.withData(data) : data);
   }
   if (Array.isArray(value)) {
     const list = remember<unknown[]>([]);
@@ -311,8 +311,7 @@ export abstract class Module {
         if (!(value instanceof Parameter) && !module.bufferFields.has(name)) continue;
         const converted = cloneElements(value.detach(), dtype);
         converted.storage.keep();
-        const replacement =
-          value instanceof Parameter ? new Parameter(converted, value.requiresGrad) : converted;
+        const replacement = value instanceof Parameter ? value.withData(converted) : converted;
         Object.defineProperty(module, name, {
           value: replacement,
           writable: true,

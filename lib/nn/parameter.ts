@@ -1,3 +1,4 @@
+import type { DType } from '../dtype';
 import { GraphError } from '../errors';
 import { Tensor, expectTensor } from '../tensor/tensor';
 
@@ -18,12 +19,21 @@ export class Parameter extends Tensor {
     this.storage.keep();
     if (requiresGrad) this.requiresGrad_(true);
   }
+
+  /** Another of this kind, which holds `data`: its copy, or its elements in another type. @internal */
+  withData(data: Tensor): Parameter {
+    return new Parameter(data, this.requiresGrad);
+  }
 }
 
-/** A parameter of a lazy layer, whose shape is not known yet. */
+/** A parameter of a lazy layer, whose shape is not known yet. What takes its place has its dtype. */
 export class UninitializedParameter extends Parameter {
-  constructor() {
-    super(Tensor.empty([0], 'float32'));
+  constructor(dtype: DType = 'float32', requiresGrad = true) {
+    super(Tensor.empty([0], dtype), requiresGrad);
+  }
+
+  override withData(data: Tensor): Parameter {
+    return new UninitializedParameter(data.dtype, this.requiresGrad);
   }
 }
 

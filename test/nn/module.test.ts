@@ -327,6 +327,26 @@ describe('hooks, copies, lazy layers, summary', () => {
     expect(new optim.SGD(net.parameters(), { lr: 0.1 }).paramGroups).toHaveLength(1);
   });
 
+  test('lazy layers keep what they were told before they saw an input', () => {
+    const net = new nn.Sequential(
+      new nn.LazyConv2d(4, 3),
+      new nn.LazyBatchNorm2d(),
+      new nn.Flatten(),
+      new nn.LazyLinear(5),
+    );
+    net.get(3).requiresGrad_(false);
+    const copy = net.to('float64').clone();
+    const x = randn([2, 3, 6, 6], { dtype: 'float64' });
+    for (const one of [copy, net]) {
+      expect(() => new optim.SGD(one.parameters())).toThrow('belongs to a lazy layer');
+      expect(one.forward(x).shape).toEqual([2, 5]);
+      const floats = [...one.parameters(), ...one.buffers()].filter((t) => t.dtype === 'float64');
+      expect(floats).toHaveLength(8); // all but the number of batches
+      expect(one.parameters().map((p) => p.requiresGrad)).toEqual([true, true, true, true, false, false]);
+    }
+    expect(net.get(0).weight.toArray()).not.toEqual(copy.get(0).weight.toArray());
+  });
+
   test.each<[nn.Module, number[], number[]]>([
     [new nn.LazyLinear(2), [1, 3], []],
     [new nn.LazyConv1d(2, 1), [3, 4], [4]],
