@@ -13,6 +13,7 @@
 #include "core/integer.h"
 #include "core/kernels.h"
 #include "core/ops/strided.h"
+#include "core/ops/tap_weights.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -213,26 +214,14 @@ class Panel {
 bool applies(const TapSum&) { return true; }
 
 template <class T>
-int64_t tile_of(const TapSum& s) {
-  return balanced_tile(s.rows, kernels<T>().gemm_mr);
-}
-
-template <class T>
-int64_t packed_size(const TapSum& s) {
-  return tap_weights_size(s, tile_of<T>(s));
-}
-
-template <class T>
-void pack(const TapSum& s, const T* w, T* packed) {
-  pack_tap_weights(s, w, tile_of<T>(s), packed);
-}
+using Weights = TapWeights<T, &KernelTable<T>::gemm_mr>;
 
 // y with the ending of s.
 template <class T>
 void multiply_all(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t nr = kernels<T>().gemm_nr;
   const int64_t depth = s.depth();
-  const int64_t tile = tile_of<T>(s);
+  const int64_t tile = Weights<T>::tile(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t columns = s.n * s.grid_plane();
   const int64_t panels = (columns + nr - 1) / nr;
@@ -341,7 +330,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_gemm() {
-  return {"gemm", applies, packed_size<T>, pack<T>, run<T>, true};
+  return {"gemm", applies, Weights<T>::size, Weights<T>::pack, run<T>, true};
 }
 
 template TapSumAlgorithm<float> tap_sum_gemm();

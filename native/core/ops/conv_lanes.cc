@@ -14,6 +14,7 @@
 #include "core/gemm.h"
 #include "core/kernels.h"
 #include "core/ops/conv_lanes.h"
+#include "core/ops/tap_weights.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -191,25 +192,13 @@ bool applies(const TapSum& s) {
 }
 
 template <class T>
-int64_t tile_of(const TapSum& s) {
-  return balanced_tile(s.rows, kernels<T>().lanes_rows);
-}
-
-template <class T>
-int64_t packed_size(const TapSum& s) {
-  return tap_weights_size(s, tile_of<T>(s));
-}
-
-template <class T>
-void pack(const TapSum& s, const T* w, T* packed) {
-  pack_tap_weights(s, w, tile_of<T>(s), packed);
-}
+using Weights = TapWeights<T, &KernelTable<T>::lanes_rows>;
 
 template <class T>
 void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t width = kernel.vec_width;
-  const int64_t tile = tile_of<T>(s);
+  const int64_t tile = Weights<T>::tile(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t lines = s.grid[0] * s.grid[1];
   const int64_t block =
@@ -243,7 +232,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_lanes() {
-  return {"lanes", applies<T>, packed_size<T>, pack<T>, run<T>};
+  return {"lanes", applies<T>, Weights<T>::size, Weights<T>::pack, run<T>};
 }
 
 template TapSumAlgorithm<float> tap_sum_lanes();

@@ -10,6 +10,7 @@
 #include "core/gemm.h"
 #include "core/kernels.h"
 #include "core/ops/conv_strip.h"
+#include "core/ops/tap_weights.h"
 #include "core/scratch.h"
 
 namespace laminae {
@@ -37,25 +38,13 @@ bool few_terms(const TapSum& s) {
 }
 
 template <class T>
-int64_t tile_of(const TapSum& s) {
-  return balanced_tile(s.rows, kernels<T>().conv_pixels_rows);
-}
-
-template <class T>
-int64_t packed_size(const TapSum& s) {
-  return tap_weights_size(s, tile_of<T>(s));
-}
-
-template <class T>
-void pack(const TapSum& s, const T* w, T* packed) {
-  pack_tap_weights(s, w, tile_of<T>(s), packed);
-}
+using Weights = TapWeights<T, &KernelTable<T>::conv_pixels_rows>;
 
 template <class T>
 void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t width = kernel.vec_width;
-  const int64_t tile = tile_of<T>(s);
+  const int64_t tile = Weights<T>::tile(s);
   const int64_t tiles = (s.rows + tile - 1) / tile;
   const int64_t most =
       std::min<int64_t>(kernel.conv_pixels_vectors, kernel.conv_pixels_registers / (tile + 1)) *
@@ -91,12 +80,12 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_few_terms() {
-  return {"few_terms", few_terms<T>, packed_size<T>, pack<T>, run<T>};
+  return {"few_terms", few_terms<T>, Weights<T>::size, Weights<T>::pack, run<T>};
 }
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_few_rows() {
-  return {"few_rows", few_rows<T>, packed_size<T>, pack<T>, run<T>};
+  return {"few_rows", few_rows<T>, Weights<T>::size, Weights<T>::pack, run<T>};
 }
 
 template TapSumAlgorithm<float> tap_sum_few_terms();
