@@ -43,9 +43,7 @@ int64_t input_size(const TapSum& s, int64_t width) {
 
 template <class T>
 bool applies(const TapSum& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.x_size[0] != 1 || s.grid[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0)
-    return false;
+  if (!winograd_applies<T>(s)) return false;
   const TapDim& t = s.taps[2];
   if (t.count != kTaps || (t.step != 1 && t.step != -1) || s.stride[2] != 1) return false;
   if (s.n * s.groups * s.rows * s.depth() * s.grid_plane() < kLeastWork) return false;

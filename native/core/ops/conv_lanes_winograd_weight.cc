@@ -128,8 +128,7 @@ void add_images(const Plan<T>& p, const T* x, const T* dy, int64_t lanes, T* m, 
 
 template <class T>
 bool applies(const ConvShape& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
+  if (!winograd_applies<T>(s)) return false;
   if (s.kernel[2] != kTaps || s.out[2] < 2 * kTile) return false;
   for (int d = 1; d < 3; ++d) {
     if (s.stride[d] != 1 || s.dilation[d] != 1) return false;

@@ -95,9 +95,7 @@ struct Plan {
 
 template <class T>
 bool applies(const TapSum& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
-    return false;
+  if (!winograd_applies<T>(s)) return false;
   const int64_t taps = s.taps[2].count;
   if (taps != 3 && taps != 5) return false;
   for (int d = 1; d < 3; ++d) {

@@ -19,6 +19,7 @@
 #include "core/gemm.h"
 #include "core/kernels.h"
 #include "core/ops/conv_strip.h"
+#include "core/ops/winograd.h"
 #include "core/scratch.h"
 
 namespace laminae {
@@ -102,10 +103,7 @@ struct Plan {
 
 template <class T>
 bool applies(const TapSum& s) {
-  if (sizeof(T) != sizeof(float) || s.exact || s.rows < kMinRows || s.tap_count() == 0)
-    return false;
-  if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
-    return false;
+  if (!winograd_applies<T>(s) || s.rows < kMinRows || s.tap_count() == 0) return false;
   Phases phases;
   if (!phases.init(s.taps[1], s.stride[1]) || s.grid[1] < 2) return false;
   const int64_t lines = s.channels * phases.count;

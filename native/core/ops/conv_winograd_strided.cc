@@ -62,9 +62,7 @@ struct Plan {
 
 template <class T>
 bool applies(const TapSum& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.x_size[0] != 1 || s.taps[0].count != 1 || s.taps[0].offset != 0 || s.grid[0] != 1)
-    return false;
+  if (!winograd_applies<T>(s)) return false;
   for (int d = 1; d < 3; ++d) {
     if (s.stride[d] != 2 || s.taps[d].count != 3 || s.taps[d].step != 1) return false;
   }

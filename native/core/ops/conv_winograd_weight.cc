@@ -40,8 +40,7 @@ WinogradTile tile_of(const ConvShape& s) {
 
 template <class T>
 bool applies(const ConvShape& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
+  if (!winograd_applies<T>(s)) return false;
   const int64_t taps = s.kernel[2];
   if (taps != 3 && taps != 5) return false;
   for (int d = 1; d < 3; ++d) {

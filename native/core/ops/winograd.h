@@ -31,6 +31,18 @@ struct WinogradTile {
   }
 };
 
+// What all of them ask for: floats that may round otherwise than a sum of products, and planes.
+template <class T>
+bool winograd_applies(const TapSum& s) {
+  return sizeof(T) == sizeof(float) && !s.exact && s.x_size[0] == 1 && s.grid[0] == 1 &&
+         s.taps[0].count == 1 && s.taps[0].offset == 0;
+}
+template <class T>
+bool winograd_applies(const ConvShape& s) {
+  return sizeof(T) == sizeof(float) && !s.exact && s.in[0] == 1 && s.out[0] == 1 &&
+         s.kernel[0] == 1 && s.padding[0] == 0;
+}
+
 // Multiply-adds below which the exact sum is quick enough: 0.2 ms.
 constexpr int64_t kLeastWork = 16 << 20;
 

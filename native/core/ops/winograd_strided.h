@@ -93,8 +93,7 @@ constexpr int64_t kStridedMinChannels = 16;  // of input and output
 // channels enough.
 template <class T>
 bool strided_applies(const ConvShape& s) {
-  if (sizeof(T) != sizeof(float) || s.exact) return false;
-  if (s.in[0] != 1 || s.kernel[0] != 1 || s.out[0] != 1 || s.padding[0] != 0) return false;
+  if (!winograd_applies<T>(s)) return false;
   for (int d = 1; d < 3; ++d) {
     if (s.kernel[d] != 3 || s.stride[d] != 2 || s.dilation[d] != 1) return false;
   }
