@@ -134,21 +134,31 @@ void copy_strip(const Plan& p, const Unit& u, const T* x, int64_t channels, T* s
   const int64_t first = -s.padding[2];
   const int64_t low = std::min(p.strip_row, std::max<int64_t>(0, -first));
   const int64_t high = std::max(low, std::min(p.strip_row, s.in[2] - first));
+  // Lines [above, below) are inside the image.
+  const int64_t top = u.first_line * s.stride[1] - s.padding[1];
+  const int64_t above = std::clamp<int64_t>(-top, 0, p.strip_lines);
+  const int64_t below = std::clamp<int64_t>(s.in[1] - top, above, p.strip_lines);
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t k0 = 0; k0 < s.kernel[0]; ++k0) {
       for (int64_t i = 0; i < u.planes; ++i, strip += p.strip_plane()) {
         const int64_t image = (u.first_plane + i) / s.out[0];
         const int64_t i0 =
             (u.first_plane + i) % s.out[0] * s.stride[0] + k0 * s.dilation[0] - s.padding[0];
-        const T* plane = x + (image * s.c_in + c) * s.in_plane() + i0 * s.in[1] * s.in[2];
-        for (int64_t line = 0; line < p.strip_lines; ++line) {
-          const int64_t i1 = u.first_line * s.stride[1] + line - s.padding[1];
+        const bool outside = i0 < 0 || i0 >= s.in[0];
+        const int64_t begin = outside ? p.strip_lines : above;
+        const int64_t end = outside ? p.strip_lines : below;
+        std::fill(strip, strip + begin * p.strip_row, T{0});
+        std::fill(strip + end * p.strip_row, strip + p.strip_plane(), T{0});
+        if (begin == end) continue;
+        const T* lines =
+            x + ((image * s.c_in + c) * s.in[0] + i0) * s.in[1] * s.in[2] + (top + begin) * s.in[2];
+        // Those of the next channel: 64->128 3x3 @56 at stride 2 batch 8 takes 5 % less time so.
+        if (c + 1 < channels) {
+          kernels<T>().prefetch_lanes(1, (end - begin) * s.in[2], lines + s.in_plane(), 0);
+        }
+        for (int64_t line = begin; line < end; ++line) {
           T* to = strip + line * p.strip_row;
-          if (i0 < 0 || i0 >= s.in[0] || i1 < 0 || i1 >= s.in[1]) {
-            std::fill(to, to + p.strip_row, T{0});
-            continue;
-          }
-          const T* from = plane + i1 * s.in[2] + first;
+          const T* from = lines + (line - begin) * s.in[2] + first;
           std::fill(to, to + low, T{0});
           std::copy(from + low, from + high, to + low);
           std::fill(to + high, to + p.strip_row, T{0});
