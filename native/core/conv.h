@@ -36,13 +36,15 @@ struct TapSumAlgorithm {
 };
 
 // A way to compute a forward pass (y from x), or an input gradient (y is dx, x is dy), as a whole.
-// If it `ends`, as above.
+// If it `ends`, as above; without `pack`, run reads the weights as they are.
 template <class T>
 struct WholeConvAlgorithm {
   const char* name;
   bool (*applies)(const ConvShape& s, bool backward_input);
   void (*run)(const ConvShape& s, bool backward_input, const T* x, const T* w, const T* bias, T* y);
   bool ends = false;
+  int64_t (*packed_size)(const ConvShape& s, bool backward_input) = nullptr;
+  void (*pack)(const ConvShape& s, bool backward_input, const T* w, T* packed) = nullptr;
 };
 
 // A way to compute the gradients of weight and bias (nullptr: not wanted) from x and dy.
@@ -105,6 +107,8 @@ inline int64_t tap_weights_size(const TapSum& s, int64_t tile) {
 // conv_channels.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_channels();
+template <class T>
+WholeConvAlgorithm<T> input_gradient_channels();
 
 // conv_depthwise.cc
 template <class T>

@@ -112,6 +112,7 @@ struct ChannelsWindow {
   const int64_t* offsets;  // of the taps in x
   int64_t x_line;          // distance of the two lines of a tile in x
 };
+constexpr int kChannelsClasses = 4;  // of neighbouring pixels with taps of their own, at most
 
 // The terms of an output of conv_lanes: channels x planes x lines x taps, with the distance of
 // neighbours in x and in the packed weights, in elements.

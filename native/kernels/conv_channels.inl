@@ -1,6 +1,6 @@
 // Convolution with output channels in lanes: a tile of pixels times gemm_nr channels is summed in
 // registers, with x broadcast from a copy that has zeros around it (core/ops/conv_channels.cc), and
-// transposed on its way to y.
+// transposed on its way to y. The tiles of neighbouring classes of pixels are woven into one first.
 
 // y[j * y_row + i] = tile[i * ld + j], i < pixels, j < rows. A vector store may spill over the last
 // pixel as long as it stays within `room` elements: they are written later.
@@ -34,7 +34,8 @@ constexpr int kWeightsAhead = 512;  // elements that are asked for in advance
 
 template <class T, int L, int P, int NV>
 LAMINAE_NOINLINE void conv_channels_fixed(int64_t rows, const ChannelsWindow& s, const T* x,
-                                          const T* w, const T* bias, T* tile) {
+                                          const T* w, const T* bias, T* tile, int64_t tile_line,
+                                          int64_t tile_pixel) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   constexpr int kNr = GemmTile<T>::kNr;
@@ -70,11 +71,13 @@ LAMINAE_NOINLINE void conv_channels_fixed(int64_t rows, const ChannelsWindow& s,
     }
   }
   LAMINAE_UNROLL for (int l = 0; l < L; l++) {
+    T* to = tile + l * tile_line;
     LAMINAE_UNROLL for (int i = 0; i < P; i++) {
       LAMINAE_UNROLL for (int j = 0; j < NV; j++) {
-        (bias != nullptr ? acc[l][i][j] + b[j] : acc[l][i][j]).store(tile);
-        tile += kW;
+        (bias != nullptr ? acc[l][i][j] + b[j] : acc[l][i][j]).store(to + j * kW);
       }
+      to += tile_pixel;
+      LAMINAE_OPAQUE(to);
     }
   }
 }
@@ -83,44 +86,55 @@ LAMINAE_NOINLINE void conv_channels_fixed(int64_t rows, const ChannelsWindow& s,
 template <class T, int P, int NV>
 LAMINAE_INLINE void conv_channels_dispatch(int64_t lines, int64_t pixels, int64_t rows,
                                            const ChannelsWindow& s, const T* x, const T* w,
-                                           const T* bias, T* tile) {
+                                           const T* bias, T* tile, int64_t tile_line,
+                                           int64_t tile_pixel) {
   constexpr int kVectors = GemmTile<T>::kMr * GemmTile<T>::kNr / Vec<T>::kWidth;
   if (pixels == P) {
     if constexpr (2 * P * NV <= kVectors) {
       if (lines == 2) {
-        conv_channels_fixed<T, 2, P, NV>(rows, s, x, w, bias, tile);
+        conv_channels_fixed<T, 2, P, NV>(rows, s, x, w, bias, tile, tile_line, tile_pixel);
         return;
       }
     }
-    conv_channels_fixed<T, 1, P, NV>(rows, s, x, w, bias, tile);
+    conv_channels_fixed<T, 1, P, NV>(rows, s, x, w, bias, tile, tile_line, tile_pixel);
   } else if constexpr (P > 1) {
-    conv_channels_dispatch<T, P - 1, NV>(lines, pixels, rows, s, x, w, bias, tile);
+    conv_channels_dispatch<T, P - 1, NV>(lines, pixels, rows, s, x, w, bias, tile, tile_line,
+                                         tile_pixel);
   }
 }
 
 // y[j * y_row + l * y_line + i] = bias[j] + sum over channels c and taps t of
-//   w[(c * taps + t) * gemm_nr + j] x[c * x_channel + offsets[t] + l * x_line + i]
-// for j < rows <= gemm_nr, l < lines <= 2, i < pixels <= gemm_mr; two lines if
-// 2 * pixels * ceil(rows / vec_width) accumulators are not more than those of gemm_tiles. Terms are
-// added in the order of w, the bias last. `room` elements from the first pixel of the last line on
-// are written later, or never read: stores may spill there. The same holds for the first line up
-// to y_line.
+//   w[(c * taps + t) * gemm_nr + j] x[c * x_channel + offsets[t] + l * x_line + i / classes]
+// with w = weights[i % classes], and the taps of windows[i % classes], for j < rows <= gemm_nr,
+// l < lines <= 2, i < pixels; a class has up to gemm_mr pixels, and there are up to
+// kChannelsClasses. Two lines if 2 * pixels * ceil(rows / vec_width) accumulators of a class are
+// not more than those of gemm_tiles. Terms are added in the order of w, the bias last. `room`
+// elements from the first pixel of the last line on are written later, or never read: stores may
+// spill there. The same holds for the first line up to y_line.
 template <class T>
-void conv_channels(int64_t lines, int64_t pixels, int64_t rows, const ChannelsWindow& s, const T* x,
-                   const T* w, const T* bias, T* y, int64_t y_row, int64_t y_line, int64_t room) {
+void conv_channels(int64_t classes, const ChannelsWindow* windows, const T* const* weights,
+                   int64_t lines, int64_t pixels, int64_t rows, const T* x, const T* bias, T* y,
+                   int64_t y_row, int64_t y_line, int64_t room) {
   constexpr int kW = Vec<T>::kWidth;
   constexpr int kMr = GemmTile<T>::kMr;
   constexpr int kNv = GemmTile<T>::kNr / kW;
-  T tile[kMr * GemmTile<T>::kNr];
-  int64_t ld = kW;
-  if (rows <= kW) {
-    conv_channels_dispatch<T, kMr, 1>(lines, pixels, rows, s, x, w, bias, tile);
-  } else if (kNv == 2 || rows <= 2 * kW) {
-    conv_channels_dispatch<T, kMr, 2>(lines, pixels, rows, s, x, w, bias, tile);
-    ld = 2 * kW;
-  } else {
-    conv_channels_dispatch<T, kMr, kNv>(lines, pixels, rows, s, x, w, bias, tile);
-    ld = kNv * kW;
+  T tile[kChannelsClasses * kMr * GemmTile<T>::kNr];
+  const int64_t vectors = rows <= kW ? 1 : kNv == 2 || rows <= 2 * kW ? 2 : kNv;
+  const int64_t ld = vectors * kW;
+  for (int64_t c = 0; c < classes && c < pixels; c++) {
+    const int64_t count = (pixels - c + classes - 1) / classes;
+    const ChannelsWindow& s = windows[c];
+    T* to = tile + c * ld;
+    if (vectors == 1) {
+      conv_channels_dispatch<T, kMr, 1>(lines, count, rows, s, x, weights[c], bias, to, pixels * ld,
+                                        classes * ld);
+    } else if (vectors == 2) {
+      conv_channels_dispatch<T, kMr, 2>(lines, count, rows, s, x, weights[c], bias, to, pixels * ld,
+                                        classes * ld);
+    } else {
+      conv_channels_dispatch<T, kMr, kNv>(lines, count, rows, s, x, weights[c], bias, to,
+                                          pixels * ld, classes * ld);
+    }
   }
   if (lines == 2 && y_line == pixels) {
     store_pixels(2 * pixels, rows, tile, ld, y, y_row, room + y_line);

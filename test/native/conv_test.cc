@@ -190,6 +190,12 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         {1, 1, 30, 15, {1, 1, 3000}, {1, 1, 3}, {1, 1, 1}, {0, 0, 1}, {1, 1, 1}, {}},
         {1, 1, 128, 31, {1, 3, 700}, {1, 3, 3}, {1, 2, 1}, {0, 1, 1}, {1, 1, 1}, {}},
         {3, 1, 47, 16, {1, 7, 7}, {1, 5, 3}, {1, 1, 1}, {0, 2, 1}, {1, 1, 1}, {}},
+        // classes of pixels woven in lanes: lines of two classes below each other and not, a line
+        // cut into blocks, four classes in three dimensions, two groups
+        {2, 1, 32, 16, {1, 15, 14}, {1, 4, 4}, {1, 2, 2}, {0, 1, 1}, {1, 1, 1}, {}},
+        {1, 1, 33, 40, {1, 5, 1400}, {1, 3, 5}, {1, 1, 2}, {0, 1, 2}, {1, 1, 1}, {}},
+        {1, 2, 64, 20, {5, 9, 41}, {3, 3, 9}, {2, 2, 4}, {1, 1, 4}, {1, 1, 1}, {}},
+        {3, 1, 30, 70, {1, 15, 29}, {1, 3, 3}, {1, 2, 3}, {0, 1, 0}, {1, 1, 1}, {}},
         // depthwise
         {2, 24, 24, 24, {1, 11, 17}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}},
         // depthwise, two outputs a channel, stride 2
@@ -209,13 +215,26 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
           descriptor(
               {1, 1, 16, 31, {1, lines, width}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}}),
           Touch::end, random);
+      check_case<float>(descriptor({1,
+                                    1,
+                                    31,
+                                    5,
+                                    {1, lines, width + 10},
+                                    {1, 3, 4},
+                                    {1, 1, 2},
+                                    {0, 1, 1},
+                                    {1, 1, 1},
+                                    {}}),
+                        Touch::end, random);
     }
     for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
       for (int i = 0; i <= algorithm_count<float>(pass); ++i) {
         if (i == reference_number<float>(pass)) continue;
+        const std::string name = i == 0 ? "" : algorithm_name(pass, i);
         // Not exact: conv_winograd_test.cc.
-        const bool winograd = i > 0 && algorithm_name(pass, i).rfind("winograd", 0) == 0;
-        if (!winograd) CHECK(runs[pass][i] >= 9);
+        if (name.rfind("winograd", 0) == 0) continue;
+        if (pass == kForward && name == "strided_channels") continue;
+        CHECK(runs[pass][i] >= 9);
       }
     }
   }

@@ -134,11 +134,12 @@ class PackedWeights {
  public:
   PackedWeights(T* kept, bool ready) : kept_(kept), ready_(ready) {}
 
-  const T* get(const TapSumAlgorithm<T>& algorithm, const TapSum& s, const T* w, Scratch& scratch) {
-    const int64_t size = algorithm.packed_size(s);
+  // Those of `size` elements that pack(to) makes.
+  template <class Pack>
+  const T* get(int64_t size, Scratch& scratch, Pack&& pack) {
     T* packed = kept_ == nullptr ? scratch.get<T>(size) : kept_ + used_;
     used_ += size;
-    if (!ready_) algorithm.pack(s, w, packed);
+    if (!ready_) pack(packed);
     return packed;
   }
 
@@ -170,10 +171,13 @@ const TapSumAlgorithm<T>& algorithm_for(const TapSum& s, int64_t forced, const C
   return choose(list, count, s, forced, call);
 }
 
-// Elements of the packed weights of all sums. Whole algorithms take weights as they are.
+// Elements of the packed weights of all sums.
 template <class T>
 int64_t packed_size(const Sums& sums, int64_t forced, const Call& call) {
-  if (whole_algorithm_for<T>(sums, forced, call) != nullptr) return 0;
+  const WholeConvAlgorithm<T>* whole = whole_algorithm_for<T>(sums, forced, call);
+  if (whole != nullptr) {
+    return whole->pack == nullptr ? 0 : whole->packed_size(sums.s, sums.backward);
+  }
   int64_t size = 0;
   for (int64_t i = 0; i < sums.count(); ++i) {
     const TapSum t = sums.at(i);
@@ -201,22 +205,28 @@ void run_sums(const Desc& d, const ConvShape& shape, bool backward, Call& call, 
   const bool ready = call.has(packed_buffer) && d.packed_ready != 0;
   Scratch scratch;
   if (!ready) w = trimmed.weights(w, scratch);
-  const WholeConvAlgorithm<T>* whole = whole_algorithm_for<T>(sums, d.algorithm, call);
-  if (whole != nullptr) {
-    whole->run(sums.s, sums.backward, x, w, bias, y);
-    if (!whole->ends) end_all(sums.s.ending, output_size(sums.s), y);
-    return;
-  }
-  const int64_t count = sums.count();
   T* kept = nullptr;
   if (call.has(packed_buffer)) {
     kept = call.out<T>(packed_buffer, packed_size<T>(sums, d.algorithm, call));
   }
   PackedWeights<T> weights(kept, ready);
+  const WholeConvAlgorithm<T>* whole = whole_algorithm_for<T>(sums, d.algorithm, call);
+  if (whole != nullptr) {
+    if (whole->pack != nullptr) {
+      w = weights.get(whole->packed_size(sums.s, backward), scratch,
+                      [&](T* to) { whole->pack(sums.s, backward, w, to); });
+    }
+    whole->run(sums.s, sums.backward, x, w, bias, y);
+    if (!whole->ends) end_all(sums.s.ending, output_size(sums.s), y);
+    return;
+  }
+  const int64_t count = sums.count();
   const T** packed = scratch.get<const T*>(count);
   for (int64_t i = 0; i < count; ++i) {
     const TapSum t = sums.at(i);
-    packed[i] = weights.get(algorithm_for<T>(t, d.algorithm, call), t, w, scratch);
+    const TapSumAlgorithm<T>& algorithm = algorithm_for<T>(t, d.algorithm, call);
+    packed[i] =
+        weights.get(algorithm.packed_size(t), scratch, [&](T* to) { algorithm.pack(t, w, to); });
   }
   auto run = [&](const TapSumAlgorithm<T>& algorithm, const TapSum& t, const T* from,
                  const T* weights, T* to) {
@@ -273,9 +283,13 @@ const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count) {
       // its input gradient the same; at stride 2 0.3 ms against 4, its input gradient the same.
       depthwise<T>(),
       // The input gradient of 3x3 at stride 2 from 16 channels on. Batch 8, 64->128 @56 takes
-      // 2.4 ms against 4.6 with channels in lanes, 128->256 @28 2.8 against 4.1; batch 32,
-      // 128->256 @12 1.9 against 3.5.
+      // 2.4 ms against 3.9 with channels in lanes.
       input_gradient_winograd_strided<T>(),
+      // Other strided input gradients whose channels fill the lanes, and transposed convolutions.
+      // Batch 8, 4x4 64->64 @28 at stride 2 takes 0.86 ms against 1.40 as sums of their own, 5x5
+      // 32->64 @56 2.6 against 3.0, exact 3x3 64->128 @56 3.9 against 4.8; batch 64, 4x4 32->64
+      // @32 5.0 against 7.4 with images in lanes.
+      input_gradient_channels<T>(),
   };
   *count = sizeof(kList) / sizeof(kList[0]);
   return kList;
@@ -347,7 +361,7 @@ const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count) {
       // 1x1: 89-97 % of the peak at stride 1. Batch 8, 2048->512 @7 takes 3.43 ms against 3.97 with
       // taps, 64->256 @56 3.33 against 3.50; batch 16, 384->384 @4 0.293 against 0.334.
       {"pointwise", weight_gradient_pointwise_applies<T>, weight_gradient_pointwise<T>},
-      // Everything else: 75-83 % of the peak for 3x3 with 64 and more channels.
+      // Everything else: 82-92 % of the peak for 3x3 with 64 and more channels.
       {"taps", always<ConvShape>, weight_gradient_taps<T>},
       {"reference", always<ConvShape>, weight_gradient_reference<T>},
   };
