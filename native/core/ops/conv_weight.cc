@@ -228,10 +228,11 @@ struct KernelLine {
   }
 };
 
-// acc [channels * kernel][channels_out] += the unit's share, for `channels` input channels.
+// acc [channels * kernel][channels_out] = the unit's share, for `channels` input channels; added to
+// it if it `accumulates`.
 template <class T>
 void add_unit(const Plan& p, const Source<T>& x, int64_t channels, int64_t pixels, const T* dy,
-              T* acc) {
+              bool accumulates, T* acc) {
   const ConvShape& s = p.s;
   const int64_t kernel_lines = channels * s.kernel[0] * s.kernel[1];
   const KernelTable<T>& kernel = kernels<T>();
@@ -249,7 +250,7 @@ void add_unit(const Plan& p, const Source<T>& x, int64_t channels, int64_t pixel
       for (int64_t k2 = 0; k2 < s.kernel[2]; k2 += p.tap_tile) {
         const int64_t taps = std::min(p.tap_tile, s.kernel[2] - k2);
         kernel.conv_weight_taps(count, taps, width, x.line_count, x.lines, s.out[2], rows,
-                                s.dilation[2], s.stride[2], dy + oc * pixels, p.nr,
+                                s.dilation[2], s.stride[2], dy + oc * pixels, p.nr, accumulates,
                                 acc + (first * s.kernel[2] + k2) * p.channels_out + oc,
                                 s.kernel[2] * p.channels_out, p.channels_out);
         for (int64_t r = 0; r < count; ++r) rows[r] += p.tap_tile * s.dilation[2];
@@ -267,8 +268,9 @@ void add_bias(const Plan& p, int64_t pixels, const T* dy, double* db) {
   }
 }
 
-// Everything that units [first, last) give to input channels [channel, channel + channels) of one
-// group, and to the bias if db is given. x, dy: first element of the group in image 0.
+// acc and db: everything that units [first, last) give to input channels [channel, channel +
+// channels) of one group, and to the bias if db is given. x, dy: first element of the group in
+// image 0.
 template <class T>
 void add_units(const Plan& p, int64_t first, int64_t last, const T* x, int64_t channel,
                int64_t channels, const T* dy, T* acc, double* db) {
@@ -290,9 +292,9 @@ void add_units(const Plan& p, int64_t first, int64_t last, const T* x, int64_t c
       T* to = acc + c * s.kernel_size() * p.channels_out;
       if (p.halo) {
         copy_strip(p, u, from, count, strip);
-        add_unit(p, strip_source<T>(p, u, strip, lines), count, pixels, packed, to);
+        add_unit(p, strip_source<T>(p, u, strip, lines), count, pixels, packed, index > first, to);
       } else {
-        add_unit(p, direct_source<T>(p, u, from, lines), count, pixels, packed, to);
+        add_unit(p, direct_source<T>(p, u, from, lines), count, pixels, packed, index > first, to);
       }
     }
   }
@@ -329,7 +331,6 @@ void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T*
     if (dw != nullptr) {
       acc = single ? own.get<T>(rows * p.channels_out)
                    : sums + (group * chunks + chunk) * weights + first * p.channels_out;
-      std::fill(acc, acc + rows * p.channels_out, T{0});
     }
     double* bias_acc = nullptr;
     if (db != nullptr && block == 0) {
