@@ -33,5 +33,6 @@
 #include "kernels/winograd_pairs.inl"
 #include "kernels/winograd_products.inl"
 #include "kernels/winograd_strided.inl"
+#include "kernels/winograd_strided_gradient.inl"
 
 #include "kernels/table.inl"

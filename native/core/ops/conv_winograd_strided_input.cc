@@ -1,6 +1,6 @@
 // The input gradient of a 3x3 convolution at stride 2 by Winograd's F(4x4, 2x2) or F(3x3, 2x2): the
 // even and odd pixels of dx, in both directions, are four sums over dx at stride 1 that share the
-// frequencies of dy (kernels/winograd_strided.inl).
+// frequencies of dy (kernels/winograd_strided_gradient.inl).
 //
 //   V [25 or 16 frequencies][row blocks][tiles][width] of a block of tiles of dy
 //   M = V U for each of 81 or 49 places, by frequency
