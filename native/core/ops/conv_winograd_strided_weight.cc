@@ -1,6 +1,6 @@
 // Weight gradient of a 3x3 convolution at stride 2 by Winograd: the places of x are those of the
 // forward pass, dy is cut into tiles of 4x4 or 3x3, and 81 or 49 products over the tiles take the
-// place of 144 or 81 (kernels/winograd_strided.inl).
+// place of 144 or 81 (kernels/winograd_strided_gradient.inl).
 //
 //   U [25 or 16 frequencies][row blocks][tiles][width] of a block of tiles; for every block of
 //   channels V [81 or 49 places][tiles][width]; products [channel blocks][panels][81 or 49][width]
@@ -14,8 +14,8 @@
 
 #include "core/conv.h"
 #include "core/kernels.h"
-#include "core/ops/winograd.h"
 #include "core/ops/winograd_strided.h"
+#include "core/ops/winograd_weight.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -79,34 +79,12 @@ class Gradient {
     v_size_ = most * width_;
     u_step_ = frequency_step(row_blocks_ * most * width_);
     if (blocks == 1) return add_block(0, rows, false, nullptr);
-    Scratch scratch;
-    T* m = scratch.get<T>(chunks * products);
-    const auto add_chunk = [&](int64_t chunk) {
-      const int64_t begin = blocks * chunk / chunks;
-      const int64_t end = blocks * (chunk + 1) / chunks;
-      for (int64_t b = begin; b < end; ++b) {
-        add_block(b * rows / blocks, (b + 1) * rows / blocks, b > begin, m + chunk * products);
-      }
-    };
-    if (chunks > 1) {
-      parallel_chunks(chunks, add_chunk);
-    } else {
-      add_chunk(0);
-    }
-    parallel_for(items, row_grain(chunks * item_size_), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        T* total = m + i * item_size_;
-        for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-          // Not the gaps between frequencies: nobody has written them.
-          for (int64_t f = 0; f < places_.frequencies(); ++f) {
-            T* sum = total + places_.offset(f, width_ * nr_);
-            kernels<T>().scale_add(places_.terms(f) * width_ * nr_, T{1}, sum + chunk * products,
-                                   T{1}, sum);
-          }
-        }
-        finish(i / panels_, i % panels_, total);
-      }
-    });
+    sum_blocks<T>(
+        rows, blocks, chunks, items, item_size_,
+        [&](int64_t first, int64_t last, bool accumulate, T* m) {
+          add_block(first, last, accumulate, m);
+        },
+        [&](int64_t i, const T* m) { finish(i / panels_, i % panels_, m); });
   }
 
  private:

@@ -16,7 +16,7 @@
 
 #include "core/conv.h"
 #include "core/kernels.h"
-#include "core/ops/winograd.h"
+#include "core/ops/winograd_weight.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -98,34 +98,12 @@ class Gradient {
     v_step_ = frequency_step(channel_blocks_ * most * width_);
     u_step_ = frequency_step(row_blocks_ * most * width_);
     if (blocks == 1) return run_block(rows);
-    Scratch scratch;
-    T* m = scratch.get<T>(chunks * products);
-    const auto add_chunk = [&](int64_t chunk) {
-      Scratch own;
-      T* v = own.get<T>(frequencies_ * v_step_);
-      T* u = own.get<T>(frequencies_ * u_step_);
-      const int64_t end = blocks * (chunk + 1) / chunks;
-      for (int64_t b = blocks * chunk / chunks; b < end; ++b) {
-        add_block(b * rows / blocks, (b + 1) * rows / blocks, b > blocks * chunk / chunks, v, u,
-                  m + chunk * products);
-      }
-    };
-    if (chunks > 1) {
-      parallel_chunks(chunks, add_chunk);
-    } else {
-      add_chunk(0);
-    }
-    parallel_for(items, row_grain(chunks * frequencies_ * m_step_),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) {
-                     T* total = m + i * frequencies_ * m_step_;
-                     for (int64_t chunk = 1; chunk < chunks; ++chunk) {
-                       kernels<T>().scale_add(frequencies_ * m_step_, T{1},
-                                              total + chunk * products, T{1}, total);
-                     }
-                     finish(i % groups_, i / groups_, total);
-                   }
-                 });
+    sum_blocks<T>(
+        rows, blocks, chunks, items, frequencies_ * m_step_,
+        [&](int64_t first, int64_t last, bool accumulate, T* m) {
+          add_block(first, last, accumulate, m);
+        },
+        [&](int64_t i, const T* m) { finish(i % groups_, i / groups_, m); });
   }
 
  private:
@@ -148,7 +126,10 @@ class Gradient {
   }
 
   // The products of rows of tiles [first, last), into or onto m.
-  void add_block(int64_t first, int64_t last, bool accumulate, T* v, T* u, T* m) const {
+  void add_block(int64_t first, int64_t last, bool accumulate, T* m) const {
+    Scratch scratch;
+    T* v = scratch.get<T>(frequencies_ * v_step_);
+    T* u = scratch.get<T>(frequencies_ * u_step_);
     transform_block(first, last, v, u);
     const int64_t tiles = (last - first) * map_.tile_cols;
     // A frequency of V and U stays in L1 and L2 for all the items of a thread.

@@ -9,8 +9,6 @@
 #include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
-#include "core/ops/strided.h"
-#include "core/parallel.h"
 #include "core/scratch.h"
 #include "core/tap_sum.h"
 
@@ -231,31 +229,5 @@ struct TileMap {
     });
   }
 };
-
-// The gradient of the bias: sums over images in order of sums over planes.
-template <class T>
-void bias_gradient(const ConvShape& s, const T* dy, T* db) {
-  const int64_t grain = row_grain(s.n * (s.out_plane() + 32));  // a call takes as long as 32
-  parallel_for(s.c_out, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t oc = begin; oc < end; ++oc) {
-      double sum = 0;
-      for (int64_t i = 0; i < s.n; ++i)
-        sum += kernels<T>().sum(s.out_plane(), dy + (i * s.c_out + oc) * s.out_plane());
-      db[oc] = static_cast<T>(sum);
-    }
-  });
-}
-
-// The gradients of weight and bias by Gradient(s, x, dy, dw).run(), one for each group.
-template <class Gradient, class T>
-void run_weight_gradient(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
-  if (db != nullptr) bias_gradient(s, dy, db);
-  if (dw == nullptr) return;
-  for (int64_t g = 0; g < s.groups; ++g) {
-    Gradient(s, x + g * s.channels_in() * s.in_plane(), dy + g * s.channels_out() * s.out_plane(),
-             dw + g * s.channels_out() * s.channels_in() * s.kernel_size())
-        .run();
-  }
-}
 
 }  // namespace laminae

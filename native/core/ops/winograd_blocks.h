@@ -18,6 +18,7 @@
 #include "core/conv.h"
 #include "core/integer.h"
 #include "core/kernels.h"
+#include "core/ops/strided.h"
 #include "core/ops/winograd.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
