@@ -157,6 +157,11 @@ inline StripBlock block_at(const StripPlan& p, int64_t index) {
   return b;
 }
 
+// Lines of one phase: the first is i1 of x, and [first, last) of them are inside.
+struct StripLines {
+  int64_t i1, first, last;
+};
+
 // Fills channels [begin, end) of the strip of a block.
 template <class T>
 void fill_strip(const StripPlan& p, const StripBlock& b, int64_t begin, int64_t end, const T* x,
@@ -170,33 +175,38 @@ void fill_strip(const StripPlan& p, const StripBlock& b, int64_t begin, int64_t 
   const int64_t lines = d1.length - (d1.grid - b.count[1]);
   const int64_t columns = d2.length - (d2.grid - b.count[2]);
   const int64_t ahead = 1 + kCopyAhead / p.x_channel;
-  const int64_t channel = (b.image * s.groups + b.group) * s.channels;
-  for (int64_t c = begin; c < end; ++c) {
-    for (int64_t f0 = 0; f0 < d0.phases; ++f0) {
-      for (int64_t l0 = 0; l0 < b.count[0] + d0.length - d0.grid; ++l0) {
-        const int64_t i0 = (b.g[0] + d0.low + l0) * d0.stride + d0.phase[f0];
+  const T* image = x + (b.image * s.groups + b.group) * s.channels * s.x_plane();
+  const int64_t column = (b.g[2] + d2.low) * d2.stride;
+  const int64_t left = std::max<int64_t>(0, column);
+  const int64_t right = std::min(d2.size, left + columns * d2.stride);
+  Scratch scratch;
+  StripLines* inside = scratch.get<StripLines>(d1.phases);
+  for (int64_t f1 = 0; f1 < d1.phases; ++f1) {
+    // Those with 0 <= i1 + l stride < size.
+    const int64_t i1 = (b.g[1] + d1.low) * d1.stride + d1.phase[f1];
+    const int64_t first = std::clamp<int64_t>(floor_div(-i1 - 1, d1.stride) + 1, 0, lines);
+    const int64_t last = std::clamp(floor_div(d1.size - 1 - i1, d1.stride) + 1, first, lines);
+    inside[f1] = {i1, first, last};
+  }
+  for (int64_t f0 = 0; f0 < d0.phases; ++f0) {
+    for (int64_t l0 = 0; l0 < b.count[0] + d0.length - d0.grid; ++l0) {
+      const int64_t i0 = (b.g[0] + d0.low + l0) * d0.stride + d0.phase[f0];
+      const bool outside = i0 < 0 || i0 >= d0.size;
+      for (int64_t c = begin; c < end; ++c) {
         for (int64_t f1 = 0; f1 < d1.phases; ++f1) {
           T* to = strip + c * p.x_channel + f0 * p.phase_step[0] + l0 * p.step[0] +
                   f1 * p.phase_step[1];
-          // Lines [first, last) are inside x: those with 0 <= i1 + l stride < size.
-          const int64_t i1 = (b.g[1] + d1.low) * d1.stride + d1.phase[f1];
-          int64_t first = std::min(lines, std::max<int64_t>(0, floor_div(-i1 - 1, d1.stride) + 1));
-          int64_t last =
-              std::max(first, std::min(lines, floor_div(d1.size - 1 - i1, d1.stride) + 1));
-          if (i0 < 0 || i0 >= d0.size) first = last = lines;
+          const int64_t i1 = inside[f1].i1;
+          const int64_t first = outside ? lines : inside[f1].first;
+          const int64_t last = outside ? lines : inside[f1].last;
           kernel.fill(first * row, T{0}, to);
           kernel.fill((lines - last) * row, T{0}, to + last * row);
           if (first == last) continue;
-          const T* from =
-              x + (((channel + c) * d0.size + i0) * d1.size + i1 + first * d1.stride) * d2.size;
+          const T* from = image + ((c * d0.size + i0) * d1.size + i1 + first * d1.stride) * d2.size;
           if (c + ahead < s.channels) {
-            const int64_t left = std::max<int64_t>(0, (b.g[2] + d2.low) * d2.stride);
-            const int64_t right = std::min(d2.size, left + columns * d2.stride);
-            kernel.prefetch_lanes(last - first, right - left,
-                                  from + left + ahead * d0.size * d1.size * d2.size,
+            kernel.prefetch_lanes(last - first, right - left, from + left + ahead * s.x_plane(),
                                   d1.stride * d2.size);
           }
-          const int64_t column = (b.g[2] + d2.low) * d2.stride;
           if (d2.phases == 2 && d2.stride == 2) {
             T* even = to + first * row + (d2.phase[0] == 0 ? 0 : d2.length);
             T* odd = to + first * row + (d2.phase[0] == 0 ? d2.length : 0);
