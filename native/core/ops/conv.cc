@@ -328,9 +328,8 @@ const TapSumAlgorithm<T>* tap_sum_algorithms(int* count) {
       // 32->8 @56 0.8 against 1.7, 64->3 @112 4.3 against 47, the input gradient of 7x7 3->64 @224
       // at stride 2 21 against 129.
       tap_sum_few_rows<T>(),
-      // Everything with taps or a stride whose output channels fill the lanes: 73-95 % of the peak
-      // for 64 and more channels. Batch 8, exact 3x3 64->64 @56 takes 9.9 ms against 14.2 with
-      // gemm, 64->128 at stride 2 3.7 against 6.3.
+      // Everything with taps or a stride whose output channels fill the lanes: 89-96 % of the peak
+      // for exact 3x3 of 64 and more channels.
       tap_sum_channels<T>(),
       // Everything else: 1x1 with 93-95 % of the peak for 64->256 @56 and 1024->256 @14, batch 8.
       tap_sum_gemm<T>(),

@@ -16,6 +16,7 @@
 #include "core/conv.h"
 #include "core/gemm.h"
 #include "core/kernels.h"
+#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -351,8 +352,8 @@ void weight_gradient_taps(const ConvShape& s, const T* x, const T* dy, T* dw, T*
     T* acc = sums + group * chunks * weights;
     if (dw != nullptr && !single) {
       T* to = dw + group * outputs * depth;
-      const int64_t work = 8 * chunks * p.channels_out;  // memory is slower than multiplying
-      parallel_for(depth, std::max(kCutUnit, conv_grain(work)), [&](int64_t begin, int64_t end) {
+      const int64_t grain = std::max(kCutUnit, row_grain(chunks * p.channels_out));
+      parallel_for(depth, grain, [&](int64_t begin, int64_t end) {
         T* first = acc + begin * p.channels_out;
         for (int64_t chunk = 1; chunk < chunks; ++chunk) {
           kernel.scale_add((end - begin) * p.channels_out, T{1}, first + chunk * weights, T{1},

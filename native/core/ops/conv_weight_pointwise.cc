@@ -18,6 +18,7 @@
 #include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
+#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
@@ -228,11 +229,9 @@ class Product {
     for (int64_t group = 0; group < groups_; ++group) {
       const T* from = first + group * rows * outputs;
       T* to = dw_ + group * rows * outputs;
-      parallel_for(rows, std::max(kCutUnit, conv_grain(8 * outputs)),
-                   [&](int64_t begin, int64_t end) {
-                     kernel_.transpose(end - begin, outputs, from + begin * outputs, outputs,
-                                       to + begin, rows);
-                   });
+      parallel_for(rows, std::max(kCutUnit, row_grain(outputs)), [&](int64_t begin, int64_t end) {
+        kernel_.transpose(end - begin, outputs, from + begin * outputs, outputs, to + begin, rows);
+      });
     }
   }
 
@@ -291,7 +290,7 @@ void copy_pixels(const ConvShape& s, const T* x, T* to) {
   const auto at = [&](int64_t i) {
     return x + (i / s.out[0] * s.in[0] + i % s.out[0] * s.stride[0]) * s.in[1] * s.in[2];
   };
-  parallel_for(planes, conv_grain(8 * plane), [&](int64_t begin, int64_t end) {
+  parallel_for(planes, row_grain(plane), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       kernel.prefetch_lanes(s.out[1], s.in[2], at(std::min(i + 1, end - 1)), line);
       kernel.copy_lines(s.out[1], s.out[2], at(i), line, s.in[2], 0, s.stride[2], to + i * plane,
