@@ -33,11 +33,7 @@ const defaults: Readonly<AdagradOptions> = {
 };
 
 function check(o: Readonly<AdagradOptions>): void {
-  nonNegative('Adagrad', 'lr', o.lr);
-  nonNegative('Adagrad', 'lrDecay', o.lrDecay);
-  nonNegative('Adagrad', 'weightDecay', o.weightDecay);
-  nonNegative('Adagrad', 'initialAccumulatorValue', o.initialAccumulatorValue);
-  nonNegative('Adagrad', 'eps', o.eps);
+  nonNegative('Adagrad', o, ['lr', 'lrDecay', 'weightDecay', 'initialAccumulatorValue', 'eps']);
 }
 
 /**

@@ -37,7 +37,7 @@ const defaults: Readonly<AdamOptions> = {
 };
 
 function check(op: string, o: Readonly<AdamOptions>): void {
-  nonNegative(op, 'lr', o.lr);
+  nonNegative(op, o, ['lr', 'eps', 'weightDecay']);
   if (!Array.isArray(o.betas) || o.betas.length !== 2) {
     throw new ArgumentTypeError({
       op,
@@ -48,8 +48,6 @@ function check(op: string, o: Readonly<AdamOptions>): void {
   }
   fraction(op, 'betas[0]', o.betas[0]);
   fraction(op, 'betas[1]', o.betas[1]);
-  nonNegative(op, 'eps', o.eps);
-  nonNegative(op, 'weightDecay', o.weightDecay);
 }
 
 /** What Adam and AdamW share. */

@@ -38,9 +38,15 @@ function isIterable(value: unknown): value is Iterable<unknown> {
   return typeof value === 'object' && value !== null && Symbol.iterator in value;
 }
 
-/** Checks a rate or another option that must not be negative. */
-export function nonNegative(op: string, argument: string, value: unknown): number {
-  return real(op, argument, value, 'must be a finite number >= 0', (v) => v >= 0 && Number.isFinite(v));
+/** Checks rates and other options that must not be negative. */
+export function nonNegative<N extends string>(
+  op: string,
+  options: Readonly<Record<N, unknown>>,
+  names: readonly N[],
+): void {
+  for (const name of names) {
+    real(op, name, options[name], 'must be a finite number >= 0', (v) => v >= 0 && Number.isFinite(v));
+  }
 }
 
 /** Checks a factor such as a beta. */

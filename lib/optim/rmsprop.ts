@@ -37,11 +37,7 @@ const defaults: Readonly<RMSpropOptions> = {
 };
 
 function check(o: Readonly<RMSpropOptions>): void {
-  nonNegative('RMSprop', 'lr', o.lr);
-  nonNegative('RMSprop', 'alpha', o.alpha);
-  nonNegative('RMSprop', 'eps', o.eps);
-  nonNegative('RMSprop', 'weightDecay', o.weightDecay);
-  nonNegative('RMSprop', 'momentum', o.momentum);
+  nonNegative('RMSprop', o, ['lr', 'alpha', 'eps', 'weightDecay', 'momentum']);
 }
 
 /**

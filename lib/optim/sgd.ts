@@ -35,10 +35,8 @@ const defaults: Readonly<SGDOptions> = {
 };
 
 function check(o: Readonly<SGDOptions>): void {
-  nonNegative('SGD', 'lr', o.lr);
-  nonNegative('SGD', 'momentum', o.momentum);
+  nonNegative('SGD', o, ['lr', 'momentum', 'weightDecay']);
   real('SGD', 'dampening', o.dampening, 'must be finite', Number.isFinite);
-  nonNegative('SGD', 'weightDecay', o.weightDecay);
   if (o.nesterov && (o.momentum === 0 || o.dampening !== 0)) {
     throw new ArgumentRangeError({
       op: 'SGD',
