@@ -61,18 +61,19 @@ export abstract class ConvLayer<
 
   inChannels: number;
 
+  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: Options);
+  constructor(inChannels: number, outChannels: number, options: WithKernel<Options>);
   constructor(
-    protected readonly rank: SpatialRank,
     inChannels: number,
     readonly outChannels: number,
     kernel: Size | WithKernel<Options>,
-    options: Options | undefined,
+    options?: Options,
   ) {
     super();
     const op = this.constructor.name;
     integer(op, 'outChannels', outChannels, 1);
     this.options = isOptions(kernel) ? kernel : (options ?? ({} as Options));
-    this.kernelSize = sizeTuple(op, 'kernelSize', isOptions(kernel) ? kernel.kernelSize : kernel, rank, 1);
+    this.kernelSize = this.perDimension('kernelSize', isOptions(kernel) ? kernel.kernelSize : kernel);
     checkOptions(op, this.options);
     integer(op, 'groups', this.options.groups ?? 1, 1);
     const modes = this.isTransposed ? paddingModes.slice(0, 1) : paddingModes;
@@ -81,9 +82,17 @@ export abstract class ConvLayer<
     [this.weight, this.bias] = this.fresh(inChannels);
   }
 
-  /** Whether it is the input gradient of a convolution. The constructor asks, so it is no field. */
+  /** Number of spatial dimensions. The constructor asks, so it is no field. */
+  protected abstract get rank(): SpatialRank;
+
+  /** Whether it is the input gradient of a convolution. */
   protected get isTransposed(): boolean {
     return false;
+  }
+
+  /** A size as a number per dimension. */
+  protected perDimension(argument: string, value: unknown): number[] {
+    return sizeTuple(this.constructor.name, argument, value, this.rank, 1);
   }
 
   /** Starts again with new weights, for `inChannels` channels. */
@@ -147,15 +156,12 @@ export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
     if (mode === 'zeros' || (options.padding ?? 0) === 0) {
       return convolution(this.rank, input, weight, bias, options, ending);
     }
-    const op = this.constructor.name;
-    const perDim = (name: 'stride' | 'dilation'): number[] =>
-      sizeTuple(op, name, options[name] ?? 1, this.rank, 1);
     const pairs = paddingPairs(
-      op,
+      this.constructor.name,
       options.padding ?? 0,
       this.kernelSize,
-      perDim('stride'),
-      perDim('dilation'),
+      this.perDimension('stride', options.stride ?? 1),
+      this.perDimension('dilation', options.dilation ?? 1),
     );
     const bordered = pad(input, pairs.reverse().flat(), { mode });
     return convolution(this.rank, bordered, weight, bias, { ...options, padding: 0 }, ending);
@@ -180,10 +186,8 @@ export abstract class TransposedConv extends ConvLayer<ConvTransposeLayerOptions
  * lOut = floor((l + 2 padding - dilation (kernel - 1) - 1) / stride) + 1
  */
 export class Conv1d extends PlainConv {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
-  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
-  constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
-    super(1, a, b, kernel, options);
+  protected override get rank(): SpatialRank {
+    return 1;
   }
 }
 
@@ -197,10 +201,8 @@ export class Conv1d extends PlainConv {
  * conv.forward(randn([32, 1, 28, 28])).shape; // [32, 6, 28, 28]
  */
 export class Conv2d extends PlainConv {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
-  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
-  constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
-    super(2, a, b, kernel, options);
+  protected override get rank(): SpatialRank {
+    return 2;
   }
 }
 
@@ -210,10 +212,8 @@ export class Conv2d extends PlainConv {
  * **Shape**: [n, inChannels, d, h, w] or [inChannels, d, h, w] -> sizes as in {@link Conv1d}
  */
 export class Conv3d extends PlainConv {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvLayerOptions);
-  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvLayerOptions>);
-  constructor(a: number, b: number, kernel: Size | WithKernel<ConvLayerOptions>, options?: ConvLayerOptions) {
-    super(3, a, b, kernel, options);
+  protected override get rank(): SpatialRank {
+    return 3;
   }
 }
 
@@ -224,15 +224,8 @@ export class Conv3d extends PlainConv {
  * lOut = (l - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1
  */
 export class ConvTranspose1d extends TransposedConv {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
-  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
-  constructor(
-    a: number,
-    b: number,
-    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
-    options?: ConvTransposeLayerOptions,
-  ) {
-    super(1, a, b, kernel, options);
+  protected override get rank(): SpatialRank {
+    return 1;
   }
 }
 
@@ -243,28 +236,14 @@ export class ConvTranspose1d extends TransposedConv {
  * new nn.ConvTranspose2d(8, 4, 2, { stride: 2 }).forward(randn([1, 8, 7, 7])).shape; // [1, 4, 14, 14]
  */
 export class ConvTranspose2d extends TransposedConv {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
-  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
-  constructor(
-    a: number,
-    b: number,
-    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
-    options?: ConvTransposeLayerOptions,
-  ) {
-    super(2, a, b, kernel, options);
+  protected override get rank(): SpatialRank {
+    return 2;
   }
 }
 
 /** Transposed convolution of volumes, sizes as in {@link ConvTranspose1d}. */
 export class ConvTranspose3d extends TransposedConv {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size, options?: ConvTransposeLayerOptions);
-  constructor(inChannels: number, outChannels: number, options: WithKernel<ConvTransposeLayerOptions>);
-  constructor(
-    a: number,
-    b: number,
-    kernel: Size | WithKernel<ConvTransposeLayerOptions>,
-    options?: ConvTransposeLayerOptions,
-  ) {
-    super(3, a, b, kernel, options);
+  protected override get rank(): SpatialRank {
+    return 3;
   }
 }
