@@ -1,5 +1,6 @@
 import type { DType } from '../dtype';
 import { GraphError } from '../errors';
+import { checkDType } from '../tensor/create';
 import { Tensor, expectTensor } from '../tensor/tensor';
 
 /**
@@ -29,7 +30,7 @@ export class Parameter extends Tensor {
 /** A parameter of a lazy layer, whose shape is not known yet. What takes its place has its dtype. */
 export class UninitializedParameter extends Parameter {
   constructor(dtype: DType = 'float32', requiresGrad = true) {
-    super(Tensor.empty([0], dtype), requiresGrad);
+    super(Tensor.empty([0], checkDType('UninitializedParameter', dtype)), requiresGrad);
   }
 
   override withData(data: Tensor): Parameter {

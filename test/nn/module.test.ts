@@ -328,6 +328,7 @@ describe('hooks, copies, lazy layers, summary', () => {
   });
 
   test('lazy layers keep what they were told before they saw an input', () => {
+    expect(() => new nn.UninitializedParameter('float' as 'float32')).toThrow('dtype must be one of');
     const net = new nn.Sequential(
       new nn.LazyConv2d(4, 3),
       new nn.LazyBatchNorm2d(),
