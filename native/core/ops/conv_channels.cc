@@ -187,19 +187,9 @@ void run_classes(const ConvShape& s, bool, const T* dy, const T* weights, const 
   const T** packed = scratch.get<const T*>(count);
   for (int64_t i = 0; i < count; ++i) {
     const TapSum t = class_sum(s, i, s.n);
-    int64_t* offsets = scratch.get<int64_t>(t.tap_count());
-    windows[i] = {t.channels, p.x_channel, t.tap_count(), offsets, p.step[1]};
+    windows[i] = {t.channels, p.x_channel, t.tap_count(), strip_offsets(p, t, scratch), p.step[1]};
     packed[i] = weights;
     weights += packed_size<T>(t);
-    for (int64_t tap = 0; tap < t.tap_count(); ++tap) {
-      int64_t rest = tap;
-      offsets[tap] = 0;
-      for (int d = 2; d >= 0; --d) {
-        const int64_t at = t.taps[d].offset + rest % t.taps[d].count * t.taps[d].step;
-        rest /= t.taps[d].count;
-        offsets[tap] += (at - all.taps[d].offset) * p.step[d];
-      }
-    }
   }
   Outputs<T> out{{s.in[0], s.in[1], s.in[2]}, {}, bias, dx};
   for (int d = 0; d < 3; ++d) out.step[d] = std::min(s.stride[d], s.in[d]);

@@ -47,8 +47,8 @@ struct StripPlan {
   int64_t step[3];        // distance of neighbouring outputs in the strip
   int64_t phase_step[3];  // and of phases
   int64_t x_channel;
-  int64_t* offsets;  // of taps in the strip
-  int64_t slack;     // elements behind the strip that may be read, their values not used
+  const int64_t* offsets;  // of taps in the strip
+  int64_t slack;           // elements behind the strip that may be read, their values not used
 
   int64_t strip_size() const { return s.channels * x_channel + slack; }
 };
@@ -81,6 +81,24 @@ inline int64_t strip_channel(const StripDim (&dim)[3], int d, int64_t grid) {
     size *= r.phases * (r.length + (i == d ? grid : r.grid));
   }
   return size;
+}
+
+// Where the taps of a sum lie in the strip, which reaches all of them.
+inline int64_t* strip_offsets(const StripPlan& p, const TapSum& s, Scratch& scratch) {
+  int64_t* offsets = scratch.get<int64_t>(s.tap_count());
+  std::fill(offsets, offsets + s.tap_count(), int64_t{0});
+  for (int64_t tap = 0; tap < s.tap_count(); ++tap) {
+    int64_t rest = tap;
+    for (int d = 2; d >= 0; --d) {
+      const StripDim& r = p.dim[d];
+      const int64_t at = s.taps[d].offset + rest % s.taps[d].count * s.taps[d].step;
+      rest /= s.taps[d].count;
+      const int64_t whole = floor_div(at, r.stride);
+      const int64_t f = std::find(r.phase, r.phase + r.phases, at - whole * r.stride) - r.phase;
+      offsets[tap] += (whole - r.low) * p.step[d] + f * p.phase_step[d];
+    }
+  }
+  return offsets;
 }
 
 // Blocks are cut at multiples of `lines` lines of `unit` outputs; `tiles` of rows are made from
@@ -123,19 +141,7 @@ inline StripPlan strip_plan(const TapSum& s, int64_t tiles, int64_t lines, int64
   if (p.x_channel % 32 == 0) p.x_channel += 16;
   p.block_count = s.n * s.groups * p.blocks[0] * p.blocks[1] * p.blocks[2];
 
-  p.offsets = scratch.get<int64_t>(s.tap_count());
-  std::fill(p.offsets, p.offsets + s.tap_count(), int64_t{0});
-  for (int64_t tap = 0; tap < s.tap_count(); ++tap) {
-    int64_t rest = tap;
-    for (int d = 2; d >= 0; --d) {
-      const StripDim& r = p.dim[d];
-      const int64_t at = s.taps[d].offset + rest % s.taps[d].count * s.taps[d].step;
-      rest /= s.taps[d].count;
-      const int64_t whole = floor_div(at, r.stride);
-      const int64_t f = std::find(r.phase, r.phase + r.phases, at - whole * r.stride) - r.phase;
-      p.offsets[tap] += (whole - r.low) * p.step[d] + f * p.phase_step[d];
-    }
-  }
+  p.offsets = strip_offsets(p, s, scratch);
   return p;
 }
 
