@@ -2,27 +2,30 @@
  * What a convolution is before it runs: operands checked, output sizes, and the descriptor the native ops take. All for
  * any number of spatial dimensions.
  */
-import { ArgumentRangeError, ShapeError, describe } from '../errors';
+import { ArgumentRangeError, describe } from '../errors';
 import { checkElementCount, checkOptions, formatShape, sizeOf, type Shape } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { isExactConv } from './conv-exact';
 import { amounts, checkGroups, paddingPairs, steps } from './conv-options';
 import { checkSameFloat } from './matmul';
 import { Plans, withOwnShape } from './plans';
-import { effectiveKernel, maxSize, splitPlanes, timesText, triple, type SpatialRank } from './spatial';
+import {
+  effectiveKernel,
+  inThreeDimensions,
+  maxSize,
+  shapeError,
+  splitPlanes,
+  timesText,
+  type SpatialRank,
+  type WindowSizes,
+} from './spatial';
 
 /** The descriptor of the native convolution ops. */
-export interface ConvDescriptor {
+export interface ConvDescriptor extends WindowSizes {
   readonly n: number;
   readonly groups: number;
   readonly cIn: number;
   readonly cOut: number;
-  readonly in: readonly number[];
-  readonly kernel: readonly number[];
-  readonly out: readonly number[];
-  readonly stride: readonly number[];
-  readonly padding: readonly number[];
-  readonly dilation: readonly number[];
   /** Always 0: the native side chooses. */
   readonly algorithm: number;
   /** 1: only algorithms that round like a sum of products. */
@@ -179,10 +182,6 @@ export const planConvTranspose = planner((call) => {
   return planOf(op, [...batch, cOut, ...out], { groups, cIn: cOut, cOut: channels }, sizes);
 });
 
-function shapeError(op: string, argument: string, expected: string, shape: Shape): ShapeError {
-  return new ShapeError({ op, argument, expected, received: formatShape(shape) });
-}
-
 function checkTypes(op: string, input: Tensor, weight: Tensor, bias: Tensor | null): void {
   expectTensor(op, 'input', input);
   expectTensor(op, 'weight', weight);
@@ -233,18 +232,13 @@ function planOf(
   op: string,
   shape: readonly number[],
   counts: Pick<ConvDescriptor, 'groups' | 'cIn' | 'cOut'>,
-  sizes: Pick<ConvDescriptor, 'in' | 'kernel' | 'out' | 'stride' | 'padding' | 'dilation'>,
+  sizes: WindowSizes,
 ): ConvPlan {
   checkElementCount(op, shape, 'output');
   const descriptor = {
     n: shape.length === sizes.in.length + 2 ? shape[0] : 1,
     ...counts,
-    in: triple(sizes.in, 1),
-    kernel: triple(sizes.kernel, 1),
-    out: triple(sizes.out, 1),
-    stride: triple(sizes.stride, 1),
-    padding: triple(sizes.padding, 0),
-    dilation: triple(sizes.dilation, 1),
+    ...inThreeDimensions(sizes),
     algorithm: 0,
     exact: Number(isExactConv()),
     packedReady: 0,

@@ -3,10 +3,19 @@
  * for one, two and three spatial dimensions.
  */
 import { ArgumentRangeError, ShapeError } from '../errors';
-import { formatShape, integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
+import { integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Plans, withOwnShape } from './plans';
-import { effectiveKernel, maxSize, splitPlanes, timesText, triple, type SpatialRank } from './spatial';
+import {
+  effectiveKernel,
+  inThreeDimensions,
+  maxSize,
+  shapeError,
+  splitPlanes,
+  timesText,
+  type SpatialRank,
+  type WindowSizes,
+} from './spatial';
 
 export interface WindowOptions {
   /** Distance between windows. Default: the kernel size. */
@@ -19,15 +28,7 @@ export interface WindowOptions {
 
 /** Planes and the windows on them, as the native ops take them, and the shape of the result. */
 export interface PoolPlan {
-  readonly fields: {
-    readonly planes: number;
-    readonly in: readonly number[];
-    readonly out: readonly number[];
-    readonly kernel: readonly number[];
-    readonly stride: readonly number[];
-    readonly padding: readonly number[];
-    readonly dilation: readonly number[];
-  };
+  readonly fields: WindowSizes & { readonly planes: number };
   readonly shape: Shape;
   /** Cells of a window. */
   readonly cells: number;
@@ -37,12 +38,7 @@ export interface PoolPlan {
 export function poolPlanes(op: string, input: Tensor, rank: SpatialRank): { lead: Shape; size: Shape } {
   const planes = splitPlanes(op, input.shape, rank);
   if (sizeOf(planes.size) <= maxSize) return planes;
-  throw new ShapeError({
-    op,
-    argument: 'input',
-    expected: 'must have fewer than 2^31 elements in a plane',
-    received: formatShape(input.shape),
-  });
+  throw shapeError(op, 'input', 'must have fewer than 2^31 elements in a plane', input.shape);
 }
 
 /** A size that the native side can compute with. */
@@ -125,12 +121,7 @@ function planNewWindows(
   return {
     fields: {
       planes: sizeOf(lead),
-      in: triple(size, 1),
-      out: triple(out, 1),
-      kernel: triple(kernel, 1),
-      stride: triple(stride, 1),
-      padding: triple(padding, 0),
-      dilation: triple(dilation, 1),
+      ...inThreeDimensions({ in: size, kernel, out, stride, padding, dilation }),
     },
     shape: [...lead, ...out],
     cells: sizeOf(kernel),
