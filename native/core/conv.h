@@ -1,9 +1,10 @@
-// Convolution: what the ops in ops/conv*.cc share. The algorithms are listed, in the order they are
-// tried, in ops/conv.cc.
+// Convolution: what the ops in ops/conv*.cc share. ops/conv_algorithms.cc lists the
+// algorithms.
 #pragma once
 #include <cstdint>
 
 #include "core/kernels.h"
+#include "core/parallel.h"
 #include "core/tap_sum.h"
 
 namespace laminae {
@@ -22,30 +23,24 @@ struct ConvShape {
   int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
 };
 
-// A way to compute y of a TapSum from x, w and bias (nullptr: none). `pack` brings the weights into
-// the form that `run` reads, of packed_size(s) elements; it may be kept as long as they do not
-// change. If it `ends`, run does the ending of the sum; else that is a pass of its own.
-template <class T>
-struct TapSumAlgorithm {
+// A way to compute y of `Of` from x, w and bias (nullptr: none). `pack` brings the weights into the
+// form that `run` reads, of packed_size elements; it may be kept as long as they do not change.
+// Without `pack`, run reads them as they are. If it `ends`, run does the ending; else that is a
+// pass of its own.
+template <class T, class... Of>
+struct ConvAlgorithm {
   const char* name;
-  bool (*applies)(const TapSum& s);
-  int64_t (*packed_size)(const TapSum& s);
-  void (*pack)(const TapSum& s, const T* w, T* packed);
-  void (*run)(const TapSum& s, const T* x, const T* packed, const T* bias, T* y);
+  bool (*applies)(Of...);
+  int64_t (*packed_size)(Of...);
+  void (*pack)(Of..., const T* w, T* packed);
+  void (*run)(Of..., const T* x, const T* packed, const T* bias, T* y);
   bool ends = false;
 };
-
-// A way to compute a forward pass (y from x), or an input gradient (y is dx, x is dy), as a whole.
-// If it `ends`, as above; without `pack`, run reads the weights as they are.
 template <class T>
-struct WholeConvAlgorithm {
-  const char* name;
-  bool (*applies)(const ConvShape& s, bool backward_input);
-  void (*run)(const ConvShape& s, bool backward_input, const T* x, const T* w, const T* bias, T* y);
-  bool ends = false;
-  int64_t (*packed_size)(const ConvShape& s, bool backward_input) = nullptr;
-  void (*pack)(const ConvShape& s, bool backward_input, const T* w, T* packed) = nullptr;
-};
+using TapSumAlgorithm = ConvAlgorithm<T, const TapSum&>;
+// Of a forward pass, or of an input gradient (y is dx, x is dy, the flag is set), as a whole.
+template <class T>
+using WholeConvAlgorithm = ConvAlgorithm<T, const ConvShape&, bool>;
 
 // A way to compute the gradients of weight and bias (nullptr: not wanted) from x and dy.
 template <class T>
@@ -55,14 +50,19 @@ struct WeightGradientAlgorithm {
   void (*run)(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
 };
 
-// All of them; the first that applies is the one to use, the last applies always. What no whole
-// algorithm takes is computed as TapSums.
+// Algorithms in the order they are tried; what no whole algorithm takes is computed as TapSums. The
+// last of the other lists applies always.
+template <class Algorithm>
+struct Algorithms {
+  const Algorithm* first;
+  int64_t count;
+};
 template <class T>
-const WholeConvAlgorithm<T>* whole_conv_algorithms(int* count);
+Algorithms<WholeConvAlgorithm<T>> whole_conv_algorithms();
 template <class T>
-const TapSumAlgorithm<T>* tap_sum_algorithms(int* count);
+Algorithms<TapSumAlgorithm<T>> tap_sum_algorithms();
 template <class T>
-const WeightGradientAlgorithm<T>* weight_gradient_algorithms(int* count);
+Algorithms<WeightGradientAlgorithm<T>> weight_gradient_algorithms();
 
 // The input gradient as class_count(s) sums (conv_parity.cc). Sum `index` gives its y for `images`
 // images as a plane of its own; interleave_classes makes dx [images, c_in, in] of those planes,
@@ -84,7 +84,12 @@ inline void end_rows(const Ending& ending, int64_t rows, int64_t n, const T* y, 
 
 // The ending of all `count` results as a pass of its own.
 template <class T>
-void end_all(const Ending& ending, int64_t count, T* y);
+inline void end_all(const Ending& ending, int64_t count, T* y) {
+  if (!ending.is_any()) return;
+  parallel_for(count, kElementGrain, [&](int64_t begin, int64_t end) {
+    end_rows(ending, 1, end - begin, y, y + begin, 0);
+  });
+}
 
 // Multiply-adds worth a thread of their own.
 constexpr int64_t kConvGrain = 500000;

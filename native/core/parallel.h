@@ -143,4 +143,12 @@ void parallel_chunks(int64_t chunks, F&& fn) {
   }
 }
 
+// Elements of elementwise work that are worth a thread of their own (about 10 us from L2).
+constexpr int64_t kElementGrain = 32768;
+
+// Rows of `length` elements that make one grain.
+inline int64_t row_grain(int64_t length) {
+  return length >= kElementGrain ? 1 : kElementGrain / (length > 0 ? length : 1);
+}
+
 }  // namespace laminae

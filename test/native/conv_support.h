@@ -165,35 +165,25 @@ std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t, 
 }
 
 template <class T>
-int algorithm_count(Pass pass) {
-  int count;
-  if (pass == kBackwardWeight) {
-    laminae::weight_gradient_algorithms<T>(&count);
-  } else {
-    int whole;
-    laminae::whole_conv_algorithms<T>(&whole);
-    laminae::tap_sum_algorithms<T>(&count);
-    count += whole;
-  }
-  return count;
+int64_t algorithm_count(Pass pass) {
+  if (pass == kBackwardWeight) return laminae::weight_gradient_algorithms<T>().count;
+  return laminae::tap_sum_algorithms<T>().count + laminae::whole_conv_algorithms<T>().count;
 }
 
 // The number of the reference.
 template <class T>
-int reference_number(Pass pass) {
-  int whole;
-  laminae::whole_conv_algorithms<T>(&whole);
-  return algorithm_count<T>(pass) - (pass == kBackwardWeight ? 0 : whole);
+int64_t reference_number(Pass pass) {
+  if (pass == kBackwardWeight) return algorithm_count<T>(pass);
+  return laminae::tap_sum_algorithms<T>().count;
 }
 
 // By value of the field `algorithm`: whole algorithms are counted behind those for sums.
-inline std::string algorithm_name(Pass pass, int algorithm) {
-  int count, sums;
-  if (pass == kBackwardWeight)
-    return laminae::weight_gradient_algorithms<float>(&count)[algorithm - 1].name;
-  const laminae::TapSumAlgorithm<float>* list = laminae::tap_sum_algorithms<float>(&sums);
-  if (algorithm <= sums) return list[algorithm - 1].name;
-  return laminae::whole_conv_algorithms<float>(&count)[algorithm - sums - 1].name;
+inline std::string algorithm_name(Pass pass, int64_t algorithm) {
+  const int64_t i = algorithm - 1;
+  if (pass == kBackwardWeight) return laminae::weight_gradient_algorithms<float>().first[i].name;
+  const auto sums = laminae::tap_sum_algorithms<float>();
+  return i < sums.count ? sums.first[i].name
+                        : laminae::whole_conv_algorithms<float>().first[i - sums.count].name;
 }
 
 }  // namespace laminae_test

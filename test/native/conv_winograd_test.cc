@@ -48,8 +48,8 @@ conv_desc with_work(const PlaneCase& c) {
 }
 
 // The value of the field `algorithm` for the one of a name.
-int number_of(Pass pass, const std::string& name) {
-  for (int i = 1; i <= algorithm_count<float>(pass); ++i) {
+int64_t number_of(Pass pass, const std::string& name) {
+  for (int64_t i = 1; i <= algorithm_count<float>(pass); ++i) {
     if (algorithm_name(pass, i) == name) return i;
   }
   FAIL("no algorithm ", name);
@@ -155,7 +155,7 @@ const PlaneCase kStridedCases[] = {
 // One algorithm on all ISAs. It has to be the choice, but not where exact sums are asked for.
 void check(Pass pass, const conv_desc& d, const std::string& name, Random& random) {
   const std::string active = active_isa().name;
-  const int algorithm = number_of(pass, name);
+  const int64_t algorithm = number_of(pass, name);
   Operands t(d, random);
   const std::vector<float> expected = result(pass, d, reference_number<float>(pass), t, false);
   for (const IsaInfo* isa : available_isas()) {

@@ -3,7 +3,6 @@
 #include "core/activation_fns.h"
 #include "core/kernels.h"
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 
 namespace laminae {

@@ -211,8 +211,8 @@ TapSumAlgorithm<T> tap_sum_channels() {
 
 template <class T>
 WholeConvAlgorithm<T> input_gradient_channels() {
-  return {"strided_channels",     classes_apply<T>, run_classes<T>, false,
-          classes_packed_size<T>, pack_classes<T>};
+  return {"strided channels", classes_apply<T>, classes_packed_size<T>, pack_classes<T>,
+          run_classes<T>};
 }
 
 template TapSumAlgorithm<float> tap_sum_channels();

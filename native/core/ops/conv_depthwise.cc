@@ -155,7 +155,7 @@ void sum_all(const ConvShape& s, bool backward, const T* x, const T* w, const T*
 
 template <class T>
 WholeConvAlgorithm<T> depthwise() {
-  return {"depthwise", depthwise_applies<T>, sum_all<T>, true};
+  return {"depthwise", depthwise_applies<T>, nullptr, nullptr, sum_all<T>, true};
 }
 
 template WholeConvAlgorithm<float> depthwise();

@@ -12,7 +12,6 @@
 #include "core/gemm.h"
 #include "core/integer.h"
 #include "core/kernels.h"
-#include "core/ops/strided.h"
 #include "core/ops/tap_weights.h"
 #include "core/parallel.h"
 #include "core/scratch.h"

@@ -4,7 +4,6 @@
 #include <cstdint>
 
 #include "core/conv.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 

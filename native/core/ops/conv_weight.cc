@@ -16,7 +16,6 @@
 #include "core/conv.h"
 #include "core/gemm.h"
 #include "core/kernels.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 

@@ -11,7 +11,6 @@
 #include "core/kernels.h"
 #include "core/ops/winograd_blocks.h"
 #include "core/ops/winograd_strided.h"
-#include "core/scratch.h"
 
 namespace laminae {
 
@@ -104,19 +103,25 @@ TapSum weights_of(const ConvShape& s) {
 }
 
 template <class T>
-void run(const ConvShape& s, bool, const T* dy, const T* w, const T* bias, T* dx) {
-  const Plan<T> p(s);
-  Scratch scratch;
-  T* u = scratch.get<T>(s.groups * p.u_group());
-  strided_weights(weights_of(s), p.places, true, w, u);
-  run_blocks(p, dy, u, bias, dx);
+int64_t packed_size(const ConvShape& s, bool) {
+  return s.groups * Plan<T>(s).u_group();
+}
+
+template <class T>
+void pack(const ConvShape& s, bool, const T* w, T* u) {
+  strided_weights(weights_of(s), StridedPlaces{tile_of(s)}, true, w, u);
+}
+
+template <class T>
+void run(const ConvShape& s, bool, const T* dy, const T* u, const T* bias, T* dx) {
+  run_blocks(Plan<T>(s), dy, u, bias, dx);
 }
 
 }  // namespace
 
 template <class T>
 WholeConvAlgorithm<T> input_gradient_winograd_strided() {
-  return {"winograd strided input", applies<T>, run<T>};
+  return {"winograd strided input", applies<T>, packed_size<T>, pack<T>, run<T>};
 }
 
 template WholeConvAlgorithm<float> input_gradient_winograd_strided();

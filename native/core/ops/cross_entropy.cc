@@ -11,7 +11,6 @@
 // in sample order in double, the sums of the tiles are added in index order.
 #include "core/kernels.h"
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 

@@ -6,7 +6,6 @@
 //             for zeros too)
 //   product          y = x_0 * ... * x_(n-1)
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 
 namespace laminae {

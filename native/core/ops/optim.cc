@@ -8,7 +8,6 @@
 
 #include "core/kernels.h"
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 
 namespace laminae {

@@ -10,7 +10,6 @@
 
 #include "core/kernels.h"
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 

@@ -5,7 +5,6 @@
 // number of threads.
 #include "core/kernels.h"
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 
 namespace laminae {

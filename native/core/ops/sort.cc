@@ -8,7 +8,6 @@
 #include <type_traits>
 
 #include "core/op.h"
-#include "core/ops/strided.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 

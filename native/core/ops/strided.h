@@ -66,12 +66,4 @@ class StridedWalk {
   int64_t strides_[N][kMaxRank] = {};
 };
 
-// Elements of elementwise work that are worth a thread of their own (about 10 us from L2).
-constexpr int64_t kElementGrain = 32768;
-
-// Rows of `length` elements that make one grain.
-inline int64_t row_grain(int64_t length) {
-  return length >= kElementGrain ? 1 : kElementGrain / (length > 0 ? length : 1);
-}
-
 }  // namespace laminae

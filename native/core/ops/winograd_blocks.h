@@ -18,7 +18,6 @@
 #include "core/conv.h"
 #include "core/integer.h"
 #include "core/kernels.h"
-#include "core/ops/strided.h"
 #include "core/ops/winograd.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
