@@ -2,7 +2,7 @@
  * One row: prepares every contender, compares what they compute, and then times them in turns.
  *
  * Clocks drift by tens of per cent within minutes, so contenders take turns in short blocks, several rounds of them,
- * and the order moves on with each round. The roofs of the machine are measured in the same rounds.
+ * and the order moves on with each round (see {@link turnsOf}). The roofs of the machine are measured in the same rounds.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { disagreement } from './agreement';
@@ -12,7 +12,7 @@ import { median, minimum } from './statistics';
 import type { CaseData, Contender, Job, NamedValues, Prepared, Row } from './types';
 
 export interface MeasureSettings {
-  /** Timed seconds of each contender. */
+  /** Timed seconds of each contender; of one whose library has fewer settings than others, as often as it takes turns. */
   readonly seconds: number;
   /** Least repetitions of each contender. */
   readonly repetitions: number;
@@ -115,6 +115,32 @@ function repetitionsFor(entrant: Entrant, settings: MeasureSettings): number {
   return Math.ceil(Math.max(Math.min(settings.repetitions, bySeconds * patience), bySeconds, 1));
 }
 
+/**
+ * The order of a round: libraries take turns, and each has as many as the one with most entrants. A virtual machine is
+ * slow and fast for seconds at a time, so the least time of a library in six settings is the least of six draws, even
+ * where the settings make no difference; a library with one setting draws as often.
+ */
+export function turnsOf<T extends { readonly contender: { readonly library: string } }>(
+  entrants: readonly T[],
+  round: number,
+): T[] {
+  const libraries = new Map<string, T[]>();
+  for (const entrant of entrants) {
+    const { library } = entrant.contender;
+    libraries.set(library, [...(libraries.get(library) ?? []), entrant]);
+  }
+  const groups = [...libraries.values()];
+  const most = Math.max(0, ...groups.map((group) => group.length));
+  const turns: T[] = [];
+  for (let turn = round; turn < round + most; turn++) {
+    for (let g = 0; g < groups.length; g++) {
+      const group = groups[(g + round) % groups.length];
+      turns.push(group[turn % group.length]);
+    }
+  }
+  return turns;
+}
+
 async function timeInTurns(
   job: Job,
   cost: Cost,
@@ -130,8 +156,7 @@ async function timeInTurns(
   for (let round = 0; round < rounds; round++) {
     await settle(job);
     probeRoofs(job, cost, roofs);
-    for (let i = 0; i < entrants.length; i++) {
-      const entrant = entrants[(i + round) % entrants.length];
+    for (const entrant of turnsOf(entrants, round)) {
       const wanted = repetitionsFor(entrant, settings);
       if (round >= wanted) continue;
       await settle(job);

@@ -82,6 +82,8 @@ export interface Prepared {
 export interface Contender {
   /** Name in rows: "laminae", "torch-nchw" … */
   readonly name: string;
+  /** Whose: contenders of one library are ways to use it, of which the fastest counts. */
+  readonly library: string;
   /** Ways of running the same contender that are tried in the same run; the best one counts. */
   readonly setting: string;
   readonly version: string;

@@ -179,6 +179,7 @@ function packageVersion(): string {
 export function openLaminae(): Contender {
   return {
     name: 'laminae',
+    library: 'laminae',
     setting: '',
     version: packageVersion(),
     prepare: (job, data) => Promise.resolve(new LaminaeRun(job, data, 'float32')),

@@ -60,6 +60,7 @@ class OrtRun implements Prepared {
 
 class OrtContender implements Contender {
   readonly name = 'onnxruntime';
+  readonly library = 'onnxruntime';
   readonly setting = '';
 
   constructor(

@@ -149,6 +149,7 @@ class TfRun implements Prepared {
 /** Switches to the backend before every call, as both live in one registry. */
 class TfContender implements Contender {
   readonly name: string;
+  readonly library = 'tfjs';
   readonly setting = '';
 
   constructor(

@@ -127,6 +127,7 @@ class TorchRun implements Prepared {
 
 class TorchContender implements Contender {
   readonly name: string;
+  readonly library = 'torch';
 
   constructor(
     private readonly form: TorchForm,

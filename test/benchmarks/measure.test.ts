@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { rank } from '../../benchmarks/measure';
+import { rank, turnsOf } from '../../benchmarks/measure';
 import { geometricMean, median, minimum } from '../../benchmarks/statistics';
 import { rowText, summaryText } from '../../benchmarks/text';
 import { row } from './rows';
@@ -21,6 +21,29 @@ describe('ranking', () => {
 
   test('without others there is no ratio', () => {
     expect(rank([row({ msMin: 1 })])[0].ratioToBestPeer).toBeNull();
+  });
+});
+
+describe('turns', () => {
+  const entrant = (library: string, name: string) => ({ contender: { library, name } });
+  const names = (turns: readonly { contender: { name: string } }[]): string =>
+    turns.map(({ contender }) => contender.name).join(' ');
+
+  test('libraries alternate, and each has as many turns as the one with most entrants', () => {
+    const all = [
+      entrant('l', 'l'),
+      entrant('t', 't1'),
+      entrant('t', 't2'),
+      entrant('t', 't3'),
+      entrant('o', 'o'),
+    ];
+    expect(names(turnsOf(all, 0))).toBe('l t1 o l t2 o l t3 o');
+    expect(names(turnsOf(all, 1))).toBe('t2 o l t3 o l t1 o l');
+  });
+
+  test('a single contender has one', () => {
+    expect(names(turnsOf([entrant('l', 'l')], 3))).toBe('l');
+    expect(turnsOf([], 0)).toEqual([]);
   });
 });
 
