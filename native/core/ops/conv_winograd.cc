@@ -1,10 +1,10 @@
-// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x4, 5x5), F(2x2, 5x5) or
-// F(2x2, 3x3): 4, 4.2, 2.8 or 2.25 times fewer multiplications, an error of about 1e-6 of the
-// output's root mean square (kernels/winograd.inl).
+// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x5, 5x5), F(2x2, 5x5) or
+// F(2x2, 3x3): 4, 4.6, 2.8 or 2.25 times fewer multiplications, an error of about 1e-6 of the
+// output's root mean square, of 2.5e-6 with 54 frequencies (kernels/winograd.inl).
 //
-//   V [48, 36 or 16 frequencies][channel blocks][tiles][width] of a block of tiles
+//   V [54, 36 or 16 frequencies][channel blocks][tiles][width] of a block of tiles
 //   M = V U for each frequency
-//   4x4, 2x4 or 2x2 pixels of y a tile
+//   4x4, 2x5 or 2x2 pixels of y a tile
 //
 // Blocks and threads: winograd_blocks.h. A NaN or infinity of x reaches all outputs of every tile
 // that reads it.

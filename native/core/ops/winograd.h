@@ -1,4 +1,4 @@
-// What convolutions by Winograd's F(4x4, 3x3), F(2x4, 5x5), F(2x2, 5x5) and F(2x2, 3x3) and the
+// What convolutions by Winograd's F(4x4, 3x3), F(2x5, 5x5), F(2x2, 5x5) and F(2x2, 3x3) and the
 // weight gradients share: when they pay, maps cut into tiles, their transform into frequencies, and
 // the products (kernels/winograd.inl, winograd_products.inl).
 #pragma once
@@ -21,9 +21,9 @@ struct WinogradTile {
 
   int64_t reach() const { return columns + taps - 1; }  // of a line
   int64_t frequencies() const { return (lines + taps - 1) * reach(); }
-  // Terms of a sum that are added in one chain, and the chains then: 8x6 pixels have 1.5 to 2 times
+  // Terms of a sum that are added in one chain, and the chains then: 9x6 pixels have 2 to 2.5 times
   // the error of 6x6. 256 terms in one chain have 1.5 times the error of 64.
-  int64_t chain() const { return reach() == 8 ? 64 : int64_t{1} << 32; }
+  int64_t chain() const { return reach() == 9 ? 64 : int64_t{1} << 32; }
   int64_t count(int64_t height, int64_t width) const {  // that outputs are cut into
     return ceil_div(height, lines) * ceil_div(width, columns);
   }
@@ -57,11 +57,11 @@ inline bool winograd_pays(const WinogradTile& tile, int64_t n, int64_t height, i
   return 4 * saved >= direct && 2 * saved >= cost * tile.frequencies();
 }
 
-// F(4x4, 3x3), or the better of F(2x4, 5x5) and F(2x2, 5x5); `cost` as above.
+// F(4x4, 3x3), or the better of F(2x5, 5x5) and F(2x2, 5x5); `cost` as above.
 inline WinogradTile wide_tile(int64_t taps, int64_t n, int64_t height, int64_t width,
                               int64_t cost) {
   if (taps == 3) return {3, 4, 4};
-  const WinogradTile wide{5, 2, 4};
+  const WinogradTile wide{5, 2, 5};
   const WinogradTile small{5, 2, 2};
   const auto work = [&](const WinogradTile& tile) {
     return (2 * n * tile.count(height, width) + cost) * tile.frequencies();
