@@ -37,7 +37,7 @@ function forward(
   } else {
     const add = ending.add == null ? null : contiguousElements(ending.add);
     const { low, high } = rangeOf(ending);
-    run('convThen', { ...d, packedReady, low, high }, { x, weight, bias, y, packed, add });
+    run('convThen', { low, high, ...d, packedReady }, { x, weight, bias, y, packed, add });
   }
   use.ready = packed !== null;
   return y;
