@@ -91,6 +91,23 @@ export const opTable = {
     ],
     buffers: ['a', 'b', 'bias', 'c'],
   },
+  gemmThen: {
+    fields: [
+      'batch',
+      'm',
+      'n',
+      'k',
+      'transposeA',
+      'transposeB',
+      'aStride',
+      'bStride',
+      'cStride',
+      'accumulate',
+      'low',
+      'high',
+    ],
+    buffers: ['a', 'b', 'bias', 'c', 'add'],
+  },
   softmax: { fields: ['log', 'outer', 'n', 'inner'], buffers: ['x', 'y'] },
   softmaxBackward: { fields: ['log', 'outer', 'n', 'inner'], buffers: ['y', 'dy', 'dx'] },
   crossEntropy: {

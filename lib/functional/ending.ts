@@ -3,8 +3,8 @@
  *
  *     min(max(y + add, low), high)
  *
- * where a ReLU has the range 0 to infinity, and ReLU6 0 to 6. Batch norm, and convolutions where no gradient is recorded, do
- * it in the pass that writes y. `finish` does it in passes of its own; the numbers are the same.
+ * where a ReLU has the range 0 to infinity, and ReLU6 0 to 6. Batch norm, and convolutions and linear layers where no
+ * gradient is recorded, do it in the call that writes y. `finish` does it in calls of its own; the numbers are the same.
  */
 import { needsGrad } from '../autograd/graph';
 import type { Shape } from '../shape';

@@ -8,6 +8,7 @@ import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { reduceMiddle, sumTo } from './broadcast';
 import { mul } from './elementwise';
+import { addOf, finish, noEnding, rangeOf, type Ending } from './ending';
 import { expand, reshape, transpose, unsqueeze } from './views';
 
 /** Both floating and alike, or an error that names both. */
@@ -37,52 +38,62 @@ interface Side {
   readonly transposed: boolean;
 }
 
-function side(t: Tensor): Side {
-  if (!t.isContiguous && t.ndim === 2 && t.strides[0] === 1 && t.strides[1] === t.shape[0]) {
-    return { source: t, transposed: true };
-  }
+function plain(t: Tensor): Side {
   return { source: contiguousElements(t), transposed: false };
 }
 
-/** [m, k] x [k, n] -> [m, n], not recorded. Transposed views are read as they lie. */
-export function product(a: Tensor, b: Tensor, bias: Tensor | null = null): Tensor {
-  const [m, k] = a.shape;
-  const n = b.shape[1];
-  return sideProduct([m, n], m, n, k, side(a), side(b), bias === null ? null : contiguousElements(bias));
+function side(t: Tensor): Side {
+  const lies = !t.isContiguous && t.ndim === 2 && t.strides[0] === 1 && t.strides[1] === t.shape[0];
+  return lies ? { source: t, transposed: true } : plain(t);
 }
 
 function flipped({ source, transposed }: Side): Side {
   return { source, transposed: !transposed };
 }
 
-/** The product [m, n] as a tensor of `shape`. */
-function sideProduct(
+interface Sizes {
+  readonly batch: number;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+/** The products [m, k] x [k, n] of a batch as a tensor of `shape`, with `ending`. Not recorded. */
+function products(
   shape: Shape,
-  m: number,
-  n: number,
-  k: number,
+  { batch, m, n, k }: Sizes,
   a: Side,
   b: Side,
-  bias: Tensor | null,
+  bias: Tensor | null = null,
+  ending = noEnding,
 ): Tensor {
   const c = Tensor.empty(shape, a.source.dtype);
-  run(
-    'gemm',
-    {
-      batch: 1,
-      m,
-      n,
-      k,
-      transposeA: a.transposed ? 1 : 0,
-      transposeB: b.transposed ? 1 : 0,
-      aStride: 0,
-      bStride: 0,
-      cStride: 0,
-      accumulate: 0,
-    },
-    { a: a.source, b: b.source, bias, c },
-  );
+  const add = ending.add == null ? null : contiguousElements(ending.add);
+  const { low, high } = rangeOf(ending);
+  const fields = {
+    batch,
+    m,
+    n,
+    k,
+    transposeA: a.transposed ? 1 : 0,
+    transposeB: b.transposed ? 1 : 0,
+    aStride: m * k,
+    bStride: k * n,
+    cStride: m * n,
+    accumulate: 0,
+    low,
+    high,
+  };
+  // `gemm` has no ending, and so less to read.
+  run(ending === noEnding ? 'gemm' : 'gemmThen', fields, { a: a.source, b: b.source, bias, c, add });
   return c;
+}
+
+/** [m, k] x [k, n] -> [m, n], not recorded. Transposed views are read as they lie. */
+function product(a: Tensor, b: Tensor): Tensor {
+  const [m, k] = a.shape;
+  const n = b.shape[1];
+  return products([m, n], { batch: 1, m, n, k }, side(a), side(b));
 }
 
 /** [..., m, k] x [..., k, n] with equal leading dimensions, not recorded. */
@@ -90,24 +101,7 @@ function batchedProduct(a: Tensor, b: Tensor): Tensor {
   const [m, k] = a.shape.slice(-2);
   const n = b.shape[b.ndim - 1];
   const lead = a.shape.slice(0, -2);
-  const c = Tensor.empty([...lead, m, n], a.dtype);
-  run(
-    'gemm',
-    {
-      batch: sizeOf(lead),
-      m,
-      n,
-      k,
-      transposeA: 0,
-      transposeB: 0,
-      aStride: m * k,
-      bStride: k * n,
-      cStride: m * n,
-      accumulate: 0,
-    },
-    { a: contiguousElements(a), b: contiguousElements(b), bias: null, c },
-  );
-  return c;
+  return products([...lead, m, n], { batch: sizeOf(lead), m, n, k }, plain(a), plain(b));
 }
 
 function matrixProduct(a: Tensor, b: Tensor): Tensor {
@@ -220,6 +214,11 @@ function expectVector(op: string, argument: string, t: Tensor): void {
  * @returns [..., outFeatures]
  */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return linearThen(input, weight, bias, noEnding);
+}
+
+/** {@link linear} with `ending`, in the same pass where no gradient is recorded. @internal */
+export function linearThen(input: Tensor, weight: Tensor, bias: Tensor | null, ending: Ending): Tensor {
   const op = 'linear';
   expectTensor(op, 'input', input);
   expectTensor(op, 'weight', weight);
@@ -245,24 +244,30 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
     fail('bias', `must have shape [${out}]`, bias.shape);
   const shape = [...input.shape];
   shape[shape.length - 1] = out;
+  const add = addOf(op, ending, input, shape, 'the result');
+  const isRecorded = needsGrad(input, weight, bias);
+  const own = isRecorded || needsGrad(add) ? noEnding : ending;
   const rows = sizeOf(input.shape) / features;
-  const x = { source: contiguousElements(input), transposed: false };
+  const x = plain(input);
   const w = side(weight);
   const b = bias === null ? null : contiguousElements(bias);
-  const y = sideProduct(shape, rows, out, features, x, flipped(w), b);
-  if (!needsGrad(input, weight, bias)) return y;
-  return record(
+  const y = products(shape, { batch: 1, m: rows, n: out, k: features }, x, flipped(w), b, own);
+  if (!isRecorded) return own === ending ? y : finish(y, ending, true);
+  record(
     op,
     y,
     [input, weight, bias],
     (grad, wanted) => {
-      const dy = { source: contiguousElements(grad), transposed: false };
+      const dy = plain(grad);
+      const dxSizes = { batch: 1, m: rows, n: features, k: out };
+      const dwSizes = { batch: 1, m: out, n: features, k: rows };
       return [
-        wanted[0] ? sideProduct(input.shape, rows, features, out, dy, w, null) : null,
-        wanted[1] ? sideProduct(weight.shape, out, features, rows, flipped(dy), x, null) : null,
+        wanted[0] ? products(input.shape, dxSizes, dy, w) : null,
+        wanted[1] ? products(weight.shape, dwSizes, flipped(dy), x) : null,
         wanted[2] ? reduceMiddle('sum', dy.source, 1, rows, out, [out]) : null,
       ];
     },
     { saved: [input, weight] },
   );
+  return finish(y, ending, true);
 }

@@ -1,5 +1,5 @@
-import { finish, type Ending } from '../functional/ending';
-import { linear } from '../functional/matmul';
+import type { Ending } from '../functional/ending';
+import { linearThen } from '../functional/matmul';
 import { flatten, reshape } from '../functional/views';
 import { checkOptions, integer, readList } from '../shape';
 import type { Tensor } from '../tensor/tensor';
@@ -54,7 +54,7 @@ export class Linear extends LayerWithEnding {
 
   protected override compute(input: Tensor, ending: Ending): Tensor {
     if (this.weight instanceof UninitializedParameter) this.reset(input.size(-1));
-    return finish(linear(input, this.weight, this.bias), ending, true);
+    return linearThen(input, this.weight, this.bias, ending);
   }
 
   protected override extraRepr(): string {

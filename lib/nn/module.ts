@@ -98,8 +98,8 @@ export abstract class Module {
 
   /**
    * `forward` and what follows it, relu(forward(input) + add) at the end of a residual block. Batch norm does it in the pass
-   * that writes its result, so do convolutions where no gradient is recorded; a Sequential hands it to its last layer,
-   * others do one after the other. The numbers are the same.
+   * that writes its result, so do convolutions and linear layers where no gradient is recorded; a Sequential hands it to its
+   * last layer, others do one after the other. The numbers are the same.
    *
    * **Shape**: `ending.add` as the result
    * @throws ShapeError, DTypeError or ArgumentTypeError if it is not

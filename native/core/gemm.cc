@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/end_rows.h"
 #include "core/integer.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
@@ -402,14 +403,19 @@ void gemm(const Gemm<T>& g) {
   if (g.m == 0 || g.n == 0) return;
   if (g.m == 1 && g.k > 0 && !g.b.transposed) {
     multiply_row(g);
+    end_rows(g.ending, 1, g.n, g.c, g.c, g.ldc);
     return;
   }
   const Way way = way_of(g);
   const Cuts cuts = cuts_of(g, way);
   const int64_t count = cuts.rows * cuts.cols;
+  const auto make = [&](const Gemm<T>& part) {
+    multiply(part, way);
+    end_rows(g.ending, part.m, part.n, g.c, part.c, g.ldc);
+  };
   parallel_for(count, 1, [&](int64_t begin, int64_t end) {
     if (end - begin == count) {
-      multiply(g, way);
+      make(g);
       return;
     }
     const int64_t width = kernels<T>().vec_width;
@@ -419,7 +425,7 @@ void gemm(const Gemm<T>& g) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / cuts.cols;
       const int64_t col = i % cuts.cols;
-      multiply(part_of(g, row_cut(row), row_cut(row + 1), col_cut(col), col_cut(col + 1)), way);
+      make(part_of(g, row_cut(row), row_cut(row + 1), col_cut(col), col_cut(col + 1)));
     }
   });
 }

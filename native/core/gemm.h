@@ -1,4 +1,5 @@
-// C = op(A) op(B) (+ C) (+ bias): the driver around the packed register tile of kernels/gemm.inl.
+// C = op(A) op(B) (+ C) (+ bias), and an ending: the driver around the packed register tile of
+// kernels/gemm.inl.
 //
 // Each thread makes a block of C by itself. A and B are read where they lie, or packed into panels
 // [k][mr] and [k][nr]: a transposed B always, others if their rows compete for few sets of the
@@ -9,6 +10,8 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+
+#include "core/ending.h"
 
 namespace laminae {
 
@@ -30,6 +33,7 @@ struct Gemm {
   bool accumulate = false;
   const T* row_bias = nullptr;  // [m]
   const T* col_bias = nullptr;  // [n]
+  Ending ending = {};           // its `add` is laid out as c
 };
 
 // Rows per tile: the largest count <= mr that cuts m into equal tiles, up to rounding.

@@ -1,6 +1,8 @@
 // The gemm op against sums in double precision, between unreadable pages: every way a product is
 // cut and packed, on every instruction set; the same bits on one to four threads.
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,32 @@ constexpr Product kProducts[] = {
     {11, 50, 300},  {16, 200, 101}, {37, 1000, 300}, {17, 70, 4000},
 };
 
+// The product with endings, which must be what the ending makes of `plain`.
+template <class T>
+void check_ending(const std::vector<double>& fields, const std::vector<Buffer>& operands,
+                  GuardedBuffer<T>& plain) {
+  Random random(1);
+  GuardedBuffer<T> c(plain.size()), add(plain.size());
+  add.randomize(random);
+  for (bool adds : {false, true}) {
+    const T low = adds ? T(-0.25) : T(0);
+    const T high = adds ? T(0.5) : std::numeric_limits<T>::infinity();
+    c.fill(std::numeric_limits<T>::quiet_NaN());
+    std::vector<double> with_range = fields;
+    with_range.push_back(low);
+    with_range.push_back(high);
+    std::vector<Buffer> buffers = operands;
+    buffers.push_back(buffer(c));
+    buffers.push_back(adds ? buffer(add) : Buffer{});
+    run_named("gemm_then", with_range, buffers);
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < c.size(); ++i) {
+      wrong += c[i] != std::min(high, std::max(low, adds ? plain[i] + add[i] : plain[i]));
+    }
+    CHECK(wrong == 0);
+  }
+}
+
 template <class T>
 void check_product(const Product& p, bool transpose_a, bool transpose_b, bool accumulate,
                    bool biased) {
@@ -42,6 +70,10 @@ void check_product(const Product& p, bool transpose_a, bool transpose_b, bool ac
       expected[static_cast<size_t>(i * p.n + j)] = sum;
     }
   }
+  const std::vector<double> fields = {
+      1, double(p.m), double(p.n), double(p.k),       double(transpose_a), double(transpose_b),
+      0, 0,           0,           double(accumulate)};
+  const std::vector<Buffer> operands = {buffer(a), buffer(b), biased ? buffer(bias) : Buffer{}};
   for (int threads = 1; threads <= 4; ++threads) {
     set_num_threads(threads);
     GuardedBuffer<T> c(p.m * p.n);
@@ -51,16 +83,14 @@ void check_product(const Product& p, bool transpose_a, bool transpose_b, bool ac
       c.fill(std::numeric_limits<T>::quiet_NaN());
     }
 
-    run_named("gemm",
-              {1, double(p.m), double(p.n), double(p.k), double(transpose_a), double(transpose_b),
-               0, 0, 0, double(accumulate)},
-              {buffer(a), buffer(b), biased ? buffer(bias) : Buffer{}, buffer(c)});
+    run_named("gemm", fields, {operands[0], operands[1], operands[2], buffer(c)});
     check_close(c, expected, epsilon<T>() * (8.0 + 0.5 * static_cast<double>(p.k)),
                 "c on " + std::to_string(threads) + " threads");
     if (threads == 1) {
       std::memcpy(first.data(), c.data(), static_cast<size_t>(c.size()) * sizeof(T));
     }
     CHECK(std::memcmp(first.data(), c.data(), static_cast<size_t>(c.size()) * sizeof(T)) == 0);
+    if (!accumulate) check_ending(fields, operands, c);
   }
 }
 
@@ -87,4 +117,21 @@ TEST_CASE("gemm agrees with double precision, and threads do not show in its bit
   REQUIRE(set_active_isa(best));
   check_products<double>();
   set_num_threads(threads);
+}
+
+TEST_CASE("gemm_then: every product of a batch has its own part of what is added") {
+  constexpr int64_t kBatch = 5, kM = 3, kN = 7, kStride = 25;  // of c, with a gap
+  GuardedBuffer<float> a(kBatch * kM), b(kBatch * kN), add(kBatch * kStride), c(kBatch * kStride);
+  Random random(3);
+  for (GuardedBuffer<float>* buffer : {&a, &b, &add, &c}) buffer->randomize(random);
+  run_named("gemm_then",
+            {double(kBatch), double(kM), double(kN), 1, 0, 0, double(kM), double(kN),
+             double(kStride), 0, -0.5, 0.5},
+            {buffer(a), buffer(b), Buffer{}, buffer(c), buffer(add)});
+  for (int64_t i = 0; i < kBatch; ++i) {
+    for (int64_t j = 0; j < kM * kN; ++j) {
+      const float sum = a[i * kM + j / kN] * b[i * kN + j % kN] + add[i * kStride + j];
+      CHECK(c[i * kStride + j] == doctest::Approx(std::min(0.5f, std::max(-0.5f, sum))));
+    }
+  }
 }

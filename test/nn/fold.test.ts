@@ -374,7 +374,7 @@ describe('what follows is done in the same pass', () => {
       /conv2d: add .*\[2, 6, 7, 7\].*\[1\]/,
     );
     expect(() => refused(new nn.Linear(9, 4), x, zeros([4]))).toThrow(
-      'forwardThen: add must have shape [2, 3, 9, 4] (that of the result), got [4]',
+      'linear: add must have shape [2, 3, 9, 4] (that of the result), got [4]',
     );
   });
 });

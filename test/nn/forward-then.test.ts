@@ -4,11 +4,14 @@ import { describe, expect, test } from '@jest/globals';
 import {
   F,
   cpuInfo,
+  emptyCache,
   getNumThreads,
   nn,
   noGrad,
   ones,
+  pooledBytes,
   randn,
+  scope,
   setIsa,
   setNumThreads,
   tensor,
@@ -215,6 +218,64 @@ describe('batch norm and what follows it', () => {
   });
 });
 
+describe('linear layers and what follows them', () => {
+  test.each([
+    ['a row', [300], 70],
+    ['few rows', [8, 300], 70],
+    ['many rows', [3, 50, 40], 33],
+    ['deep rows of an odd size', [20, 1031], 1030],
+  ])('%s: the bits of separate steps in one call', (_name, shape, outFeatures) => {
+    const layer = new nn.Linear(shape[shape.length - 1], outFeatures);
+    const x = randn(shape);
+    const add = randn([...shape.slice(0, -1), outFeatures]);
+    const endings: [nn.Ending, (t: Tensor) => Tensor][] = [
+      [{ add }, (t) => t.add(add)],
+      [{ relu: true }, (t) => F.relu(t)],
+      [{ add, relu: true }, (t) => F.relu(t.add(add))],
+      [{ add: add.transpose(0, -1).clone().transpose(0, -1), relu6: true }, (t) => F.relu6(t.add(add))],
+    ];
+    const [isa, threads] = [cpuInfo().isa, getNumThreads()];
+    try {
+      for (const name of cpuInfo().available) {
+        setIsa(name);
+        for (const [ending, fn] of endings) {
+          for (const count of [1, 2, 3]) {
+            setNumThreads(count);
+            noGrad(() => {
+              const wanted = bits(fn(layer.forward(x)).toTypedArray());
+              expect(bits(layer.forwardThen(x, ending).toTypedArray())).toEqual(wanted);
+            });
+          }
+        }
+        // Memory is all that tells: in calls of their own the sum would be a second result.
+        emptyCache();
+        noGrad(() => scope(() => layer.forwardThen(x, { add, relu: true })));
+        expect(pooledBytes()).toBeLessThan(add.numel * 4);
+      }
+    } finally {
+      setIsa(isa);
+      setNumThreads(threads);
+    }
+  });
+
+  test('gradients of all operands, by steps of their own', () => {
+    const layer = new nn.Linear(5, 4);
+    const [x, z] = [randn([3, 5]), randn([3, 4])];
+    const gradients = (forward: (t: Tensor, add: Tensor) => Tensor, isTraining: boolean): unknown[] => {
+      layer.zeroGrad();
+      layer.requiresGrad_(isTraining);
+      const [input, add] = [x.clone().requiresGrad_(isTraining), z.clone().requiresGrad_()];
+      forward(input, add).square().sum().backward();
+      return [input, add, ...layer.parameters()].map((t) => t.grad?.toArray());
+    };
+    for (const isTraining of [true, false]) {
+      expect(gradients((t, add) => layer.forwardThen(t, { add, relu6: true }), isTraining)).toEqual(
+        gradients((t, add) => F.relu6(layer.forward(t).add(add)), isTraining),
+      );
+    }
+  });
+});
+
 describe('forwardThen of other layers', () => {
   test.each([
     ['Linear', new nn.Linear(3, 3)],
@@ -237,16 +298,16 @@ describe('forwardThen of other layers', () => {
   });
 
   test.each([
-    ['of a layer with an ending', new nn.Linear(3, 3)],
-    ['of another', new nn.Tanh()],
-  ])('an ending that is none: %s', (_name, layer) => {
+    ['of a layer with an ending', new nn.Linear(3, 3), 'linear'],
+    ['of another', new nn.Tanh(), 'forwardThen'],
+  ])('an ending that is none: %s', (_name, layer, op) => {
     const x = randn([4, 3]);
     const given = (ending: unknown): unknown => layer.forwardThen(x, ending as nn.Ending);
     for (const ending of [null, undefined, true, []]) {
       expect(() => given(ending)).toThrow('forwardThen: options must be an object');
     }
-    expect(() => given({ add: 1 })).toThrow('forwardThen: add must be a Tensor, got number');
-    expect(() => given({ add: zeros([4]) })).toThrow('forwardThen: add must have shape [4, 3]');
+    expect(() => given({ add: 1 })).toThrow(`${op}: add must be a Tensor, got number`);
+    expect(() => given({ add: zeros([4]) })).toThrow(`${op}: add must have shape [4, 3]`);
     expect(() => given({ add: zeros([4, 3], { dtype: 'int32' }) })).toThrow('dtype of the result');
   });
 
