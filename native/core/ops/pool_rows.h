@@ -46,8 +46,6 @@ inline PoolGeometry with_planes_stacked(const PoolGeometry& g) {
   return stacked;
 }
 
-inline int64_t round_up(int64_t n, int64_t unit) { return ceil_div(n, unit) * unit; }
-
 // ---- forward ----
 
 // Output rows that share their cells: `taps` pointers to the first row's values, the next row's
@@ -205,116 +203,159 @@ struct BackTaps {
   const T* dy[kMaxCells];
   const uint8_t* chosen[kMaxCells];
   uint8_t code[kMaxCells];
-  int64_t count[2];  // of the first phase, of the second
+  int64_t count[2] = {0, 0};  // of the first phase, of the second
 };
 
-// dx [planes, d, h, w] from dy: load(plane, od, oh, rows, to, step) puts rows of dy (divided, for
-// means) into the scratch, `step` apart. chosen: the winning cells, or null if every cell counts.
+// dx [planes, d, h, w] from dy in bands of rows: load(plane, od, oh, rows, to, step) puts rows of
+// dy (divided, for means) into the scratch, `step` apart. chosen: the winning cells, or null if
+// every cell counts.
 template <class T, class Load>
-void pool_back_by_rows(const PoolGeometry& g, const uint8_t* chosen, T* dx, Load&& load) {
-  const PoolDim& w = g.w;
-  const int64_t reach = (w.kernel - 1) * w.dilation / w.stride;
-  const int64_t lead = round_up(reach, 16);
-  const int64_t width =
-      std::max(w.out, (w.in - 1 + w.padding) / w.stride + 1) + kernels<T>().vec_width;
-  const int64_t pitch = lead + round_up(width, 16);
-  const int64_t reach_h = (g.h.kernel - 1) * g.h.dilation;
-  const int64_t row_bytes =
-      pitch * g.d.kernel * static_cast<int64_t>(sizeof(T) + (chosen == nullptr ? 0 : 1));
-  const int64_t band =
-      std::clamp<int64_t>(kBandBytes / row_bytes * g.h.stride - reach_h, 1, g.h.in);
-  const int64_t band_out = (band - 1 + reach_h) / g.h.stride + 1;
-  const int64_t bands = ceil_div(g.h.in, band);
-  const int64_t work = ceil_div(band * w.in * g.cells(), g.h.stride * w.stride);
-  const int64_t phases = w.stride == 2 ? 2 : 1;
-  parallel_for(
-      g.planes * g.d.in * bands, ceil_div(kPoolGrain, work), [&](int64_t begin, int64_t end) {
-        Scratch scratch;
-        const int64_t slice_size = band_out * pitch;
-        T* dy_rows = scratch.get<T>(g.d.kernel * slice_size);
-        uint8_t* chosen_rows =
-            chosen == nullptr ? nullptr : scratch.get<uint8_t>(g.d.kernel * slice_size);
-        const int64_t run = ceil_div(w.in, w.stride);
-        T* apart = w.stride > 2 ? scratch.get<T>(ceil_div(band, g.h.stride) * run) : nullptr;
-        std::fill_n(dy_rows, g.d.kernel * slice_size, T{0});
-        if (chosen != nullptr) std::fill_n(chosen_rows, g.d.kernel * slice_size, uint8_t{0});
-        int64_t residue[kMaxCells],
-            shift[kMaxCells];  // of each k_w: where its inputs lie modulo the stride
-        for (int64_t kw = 0; kw < w.kernel; ++kw) {
-          residue[kw] = kw * w.dilation % w.stride;
-          shift[kw] = kw * w.dilation / w.stride;
-        }
-        BackTaps<T> taps;
-        for (int64_t item = begin; item < end; ++item) {
-          const int64_t plane = item / (g.d.in * bands);
-          const int64_t id = item / bands % g.d.in;
-          const int64_t ih0 = item % bands * band;
-          const int64_t ih1 = std::min(g.h.in, ih0 + band);
-          const int64_t oh0 =
-              ceil_div(std::max<int64_t>(0, ih0 + g.h.padding - reach_h), g.h.stride);
-          const int64_t oh1 = std::min(g.h.out, (ih1 - 1 + g.h.padding) / g.h.stride + 1);
-          int64_t depths = 0;
-          int64_t depth_cell[kMaxCells];
-          for (int64_t kd = 0; kd < g.d.kernel && oh0 < oh1; ++kd) {
-            const int64_t od = g.d.output_reading(id, kd);
-            if (od < 0) continue;
-            const int64_t at = depths * slice_size + lead;
-            load(plane, od, oh0, oh1 - oh0, dy_rows + at, pitch);
-            if (chosen != nullptr) {
-              const uint8_t* from = chosen + ((plane * g.d.out + od) * g.h.out + oh0) * w.out;
-              for (int64_t r = 0; r < oh1 - oh0; ++r)
-                std::copy_n(from + r * w.out, w.out, chosen_rows + at + r * pitch);
-            }
-            depth_cell[depths++] = kd * g.h.kernel;
+class PoolBackRows {
+ public:
+  PoolBackRows(const PoolGeometry& g, const uint8_t* chosen, T* dx, const Load& load)
+      : g_(g), chosen_(chosen), dx_(dx), load_(load) {
+    const PoolDim& w = g.w;
+    const int64_t width =
+        std::max(w.out, (w.in - 1 + w.padding) / w.stride + 1) + kernels<T>().vec_width;
+    lead_ = round_up((w.kernel - 1) * w.dilation / w.stride, 16);
+    pitch_ = lead_ + round_up(width, 16);
+    const int64_t row_bytes =
+        pitch_ * g.d.kernel * static_cast<int64_t>(sizeof(T) + (chosen == nullptr ? 0 : 1));
+    band_ = std::clamp<int64_t>(kBandBytes / row_bytes * g.h.stride - reach_h(), 1, g.h.in);
+    slice_size_ = ((band_ - 1 + reach_h()) / g.h.stride + 1) * pitch_;
+    for (int64_t kw = 0; kw < w.kernel; ++kw) {
+      residue_[kw] = kw * w.dilation % w.stride;
+      shift_[kw] = kw * w.dilation / w.stride;
+    }
+  }
+
+  void run() const {
+    const int64_t bands = ceil_div(g_.h.in, band_);
+    const int64_t work = ceil_div(band_ * g_.w.in * g_.cells(), g_.h.stride * g_.w.stride);
+    const int64_t size = g_.d.kernel * slice_size_;
+    const int64_t apart = g_.w.stride > 2 ? ceil_div(band_, g_.h.stride) * apart_row() : 0;
+    parallel_for(g_.planes * g_.d.in * bands, ceil_div(kPoolGrain, work),
+                 [&](int64_t begin, int64_t end) {
+                   Scratch scratch;
+                   Band b;
+                   b.dy = scratch.get<T>(size);
+                   b.chosen = chosen_ == nullptr ? nullptr : scratch.get<uint8_t>(size);
+                   b.apart = scratch.get<T>(apart);
+                   std::fill_n(b.dy, size, T{0});
+                   if (b.chosen != nullptr) std::fill_n(b.chosen, size, uint8_t{0});
+                   for (int64_t item = begin; item < end; ++item) {
+                     load_band(item / bands, item % bands * band_, b);
+                     make_band(b);
+                   }
+                 });
+  }
+
+ private:
+  // Rows [first, end) of slice `slice` of all dx, and what they are made from.
+  struct Band {
+    int64_t slice, first, end;
+    int64_t oh;  // of the first row of dy
+    int64_t depths;
+    int64_t cell[kMaxCells];  // the first of each depth
+    T* dy;                    // [depths], slice_size_ apart, each of rows pitch_ apart
+    uint8_t* chosen;          // as dy
+    T* apart;                 // room for rows that are spread by a stride afterwards
+  };
+
+  int64_t reach_h() const { return (g_.h.kernel - 1) * g_.h.dilation; }
+  int64_t apart_row() const { return ceil_div(g_.w.in, g_.w.stride); }
+
+  void load_band(int64_t slice, int64_t first, Band& b) const {
+    const PoolDim& h = g_.h;
+    b.slice = slice;
+    b.first = first;
+    b.end = std::min(h.in, first + band_);
+    b.oh = ceil_div(std::max<int64_t>(0, first + h.padding - reach_h()), h.stride);
+    const int64_t rows = std::min(h.out, (b.end - 1 + h.padding) / h.stride + 1) - b.oh;
+    const int64_t plane = slice / g_.d.in;
+    b.depths = 0;
+    for (int64_t kd = 0; kd < g_.d.kernel && rows > 0; ++kd) {
+      const int64_t od = g_.d.output_reading(slice % g_.d.in, kd);
+      if (od < 0) continue;
+      const int64_t at = b.depths * slice_size_ + lead_;
+      load_(plane, od, b.oh, rows, b.dy + at, pitch_);
+      if (b.chosen != nullptr) {
+        const uint8_t* from = chosen_ + ((plane * g_.d.out + od) * h.out + b.oh) * g_.w.out;
+        for (int64_t r = 0; r < rows; ++r)
+          std::copy_n(from + r * g_.w.out, g_.w.out, b.chosen + at + r * pitch_);
+      }
+      b.cell[b.depths++] = kd * h.kernel;
+    }
+  }
+
+  void make_band(const Band& b) const {
+    const int64_t stride = g_.h.stride;
+    const int64_t phases = g_.w.stride == 2 ? 2 : 1;
+    // Rows ih, ih + stride, ... are the same cells of their windows.
+    for (int64_t first = b.first; first < std::min(b.first + stride, b.end); ++first) {
+      for (int64_t ih = first; ih < b.end;) {
+        const RowGroup group(g_.h, ih, ceil_div(b.end - ih, stride));
+        T* row = dx_ + (b.slice * g_.h.in + ih) * g_.w.in;
+        // Inputs w0, w0 + stride, ... are the same cells of their windows.
+        for (int64_t w0 = 0; w0 < std::min(g_.w.stride, g_.w.in); w0 += phases)
+          make_columns(b, group, w0, phases, row);
+        ih += group.rows * stride;
+      }
+    }
+  }
+
+  // Columns w0, w0 + stride, ... of a group of rows, or all of them as two phases.
+  void make_columns(const Band& b, const RowGroup& group, int64_t w0, int64_t phases,
+                    T* dx_row) const {
+    const PoolDim& w = g_.w;
+    BackTaps<T> taps;
+    int64_t n = 0;
+    for (int64_t phase = 0; phase < phases; ++phase) {
+      const int64_t before = n;
+      const int64_t remainder = (w0 + phase + w.padding) % w.stride;
+      const int64_t start = lead_ + (w0 + phase + w.padding) / w.stride;
+      for (int64_t d = 0; d < b.depths; ++d) {
+        for (int64_t k = 0; k < group.count; ++k) {
+          const int64_t row = d * slice_size_ + (group.oh[k] - b.oh) * pitch_ + start;
+          const int64_t cell = (b.cell[d] + group.kh[k]) * w.kernel;
+          for (int64_t kw = 0; kw < w.kernel; ++kw) {
+            if (residue_[kw] != remainder) continue;
+            taps.dy[n] = b.dy + row - shift_[kw];
+            if (b.chosen != nullptr) taps.chosen[n] = b.chosen + row - shift_[kw];
+            taps.code[n++] = static_cast<uint8_t>(cell + kw);
           }
-          // Rows ih, ih + stride, ... are the same cells of their windows.
-          for (int64_t first = ih0; first < std::min(ih0 + g.h.stride, ih1); ++first) {
-            for (int64_t ih = first; ih < ih1;) {
-              const RowGroup group(g.h, ih, ceil_div(ih1 - ih, g.h.stride));
-              T* dx_row = dx + ((plane * g.d.in + id) * g.h.in + ih) * w.in;
-              // Inputs w0, w0 + stride, ... are the same cells of their windows.
-              for (int64_t w0 = 0; w0 < std::min(w.stride, w.in); w0 += phases) {
-                int64_t n = 0;
-                taps.count[1] = 0;
-                for (int64_t phase = 0; phase < phases; ++phase) {
-                  const int64_t before = n;
-                  const int64_t remainder = (w0 + phase + w.padding) % w.stride;
-                  const int64_t start = lead + (w0 + phase + w.padding) / w.stride;
-                  for (int64_t a = 0; a < depths; ++a) {
-                    for (int64_t b = 0; b < group.count; ++b) {
-                      const int64_t row = a * slice_size + (group.oh[b] - oh0) * pitch + start;
-                      const int64_t cell = (depth_cell[a] + group.kh[b]) * w.kernel;
-                      for (int64_t kw = 0; kw < w.kernel; ++kw) {
-                        if (residue[kw] != remainder) continue;
-                        taps.dy[n] = dy_rows + row - shift[kw];
-                        if (chosen != nullptr) taps.chosen[n] = chosen_rows + row - shift[kw];
-                        taps.code[n++] = static_cast<uint8_t>(cell + kw);
-                      }
-                    }
-                  }
-                  taps.count[phase] = n - before;
-                }
-                const uint8_t* const* chosen_taps = chosen == nullptr ? nullptr : taps.chosen;
-                const auto spread = [&](int64_t n_row, T* y, int64_t y_step) {
-                  kernels<T>().spread_taps(group.rows, n_row, phases, taps.count, taps.dy, pitch,
-                                           chosen_taps, pitch, taps.code, y, y_step);
-                };
-                if (w.stride <= 2) {
-                  spread(w.in, dx_row, g.h.stride * w.in);
-                  continue;
-                }
-                const int64_t count = ceil_div(w.in - w0, w.stride);
-                spread(count, apart, run);
-                for (int64_t r = 0; r < group.rows; ++r) {
-                  T* row = dx_row + r * g.h.stride * w.in + w0;
-                  for (int64_t m = 0; m < count; ++m) row[m * w.stride] = apart[r * run + m];
-                }
-              }
-              ih += group.rows * g.h.stride;
-            }
-          }
         }
-      });
+      }
+      taps.count[phase] = n - before;
+    }
+    const auto spread = [&](int64_t count, T* y, int64_t y_step) {
+      kernels<T>().spread_taps(group.rows, count, phases, taps.count, taps.dy, pitch_,
+                               b.chosen == nullptr ? nullptr : taps.chosen, pitch_, taps.code, y,
+                               y_step);
+    };
+    if (w.stride <= 2) return spread(w.in, dx_row, g_.h.stride * w.in);
+    const int64_t count = ceil_div(w.in - w0, w.stride);
+    spread(count, b.apart, apart_row());
+    for (int64_t r = 0; r < group.rows; ++r) {
+      T* row = dx_row + r * g_.h.stride * w.in + w0;
+      for (int64_t m = 0; m < count; ++m) row[m * w.stride] = b.apart[r * apart_row() + m];
+    }
+  }
+
+  const PoolGeometry& g_;
+  const uint8_t* chosen_;
+  T* dx_;
+  const Load& load_;
+  int64_t lead_, pitch_;        // zeros before a row of dy, and its elements with those behind
+  int64_t band_;                // rows of dx made at a time
+  int64_t slice_size_;          // of the rows of dy of one depth
+  int64_t residue_[kMaxCells];  // of each k_w: where its inputs lie modulo the stride
+  int64_t shift_[kMaxCells];    // and divided by it
+};
+
+template <class T, class Load>
+void pool_back_by_rows(const PoolGeometry& g, const uint8_t* chosen, T* dx, const Load& load) {
+  PoolBackRows<T, Load>(g, chosen, dx, load).run();
 }
 
 }  // namespace laminae
