@@ -22,19 +22,18 @@ constexpr int64_t kFewTerms = 256;
 
 // Not for 1x1, where gemm packs nothing twice, nor where vectors would be mostly empty.
 template <class T>
-bool lines_fill_vectors(const TapSum& s) {
-  const int64_t width = kernels<T>().vec_width;
-  return s.tap_count() > 1 && (s.grid[2] + width - 1) / width * width * 3 <= s.grid[2] * 4;
+bool applies(const TapSum& s) {
+  return s.tap_count() > 1 && fills_vectors<T>(s.grid[2]);
 }
 
 template <class T>
 bool few_rows(const TapSum& s) {
-  return s.rows <= kFewRows && lines_fill_vectors<T>(s);
+  return s.rows <= kFewRows && applies<T>(s);
 }
 
 template <class T>
 bool few_terms(const TapSum& s) {
-  return s.rows >= kFewRows && s.depth() <= kFewTerms && lines_fill_vectors<T>(s);
+  return s.rows >= kFewRows && s.depth() <= kFewTerms && applies<T>(s);
 }
 
 template <class T>
@@ -45,7 +44,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t width = kernel.vec_width;
   const int64_t tile = Weights<T>::tile(s);
-  const int64_t tiles = (s.rows + tile - 1) / tile;
+  const int64_t tiles = ceil_div(s.rows, tile);
   const int64_t most =
       std::min<int64_t>(kernel.conv_pixels_vectors, kernel.conv_pixels_registers / (tile + 1)) *
       width;
@@ -64,7 +63,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
                 ((b.g[0] + o0) * s.grid[1] + b.g[1] + o1) * s.grid[2] + b.g[2];
         for (int64_t o2 = 0; o2 < b.count[2];) {
           // Whole vectors, shared out evenly.
-          const int64_t left = (b.count[2] - o2 + width - 1) / width;
+          const int64_t left = ceil_div(b.count[2] - o2, width);
           const int64_t count =
               std::min(b.count[2] - o2, balanced_tile(left, most / width) * width);
           kernel.conv_pixels(rows, count, window, from + o2, w, tile,
@@ -80,12 +79,12 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_few_terms() {
-  return {"few_terms", few_terms<T>, Weights<T>::size, Weights<T>::pack, run<T>};
+  return {"few terms", few_terms<T>, Weights<T>::size, Weights<T>::pack, run<T>};
 }
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_few_rows() {
-  return {"few_rows", few_rows<T>, Weights<T>::size, Weights<T>::pack, run<T>};
+  return {"few rows", few_rows<T>, Weights<T>::size, Weights<T>::pack, run<T>};
 }
 
 template TapSumAlgorithm<float> tap_sum_few_terms();

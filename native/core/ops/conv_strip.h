@@ -1,4 +1,5 @@
-// What convolutions that read x from strips share (conv_channels.cc, conv_pixels.cc).
+// What convolutions that read x from strips share (conv_channels.cc, conv_pixels.cc,
+// conv_winograd_pairs.cc).
 //
 // The lines of x that a block of outputs needs are copied to a strip first: with zeros where taps
 // reach outside, and for strides with the positions of each phase (position modulo stride) side by
@@ -27,6 +28,12 @@ constexpr int64_t kStageElements = 1 << 20;  // strips made at a time: 4 MiB
 
 constexpr int64_t kPartsOfThread = 2;    // at least, if the images have lines enough
 constexpr int64_t kCopyAhead = 1 << 11;  // elements that the copy asks for in advance: 8 KiB
+
+// Whether vectors of pixels leave little of a line of n pixels over: a quarter at the most.
+template <class T>
+bool fills_vectors(int64_t n) {
+  return round_up(n, kernels<T>().vec_width) * 3 <= n * 4;
+}
 
 // One dimension of a strip: for a block of up to `grid` outputs from g on, element (phase f, l)
 // holds position (g + low + l) stride + phase[f] of x.

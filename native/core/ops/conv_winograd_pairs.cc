@@ -108,9 +108,7 @@ bool applies(const TapSum& s) {
   if (!phases.init(s.taps[1], s.stride[1]) || s.grid[1] < 2) return false;
   const int64_t lines = s.channels * phases.count;
   const int64_t columns = (s.grid[2] + s.taps[2].count) * s.stride[2];
-  const int64_t width = kernels<T>().vec_width;
-  return lines * s.taps[2].count >= kMinTerms &&
-         ceil_div(s.grid[2], width) * width * 3 <= s.grid[2] * 4 &&
+  return lines * s.taps[2].count >= kMinTerms && fills_vectors<T>(s.grid[2]) &&
          lines * phases.points() * columns <= kLineElements;
 }
 
@@ -158,84 +156,125 @@ void pack(const TapSum& s, const T* w, T* packed) {
   }
 }
 
+TapSum with_even_lines(TapSum s) {
+  s.grid[1] += s.grid[1] % 2;
+  return s;
+}
+
+// Two lines of y at a time.
 template <class T>
-void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
-  const KernelTable<T>& kernel = kernels<T>();
-  const Plan plan = Plan::of<T>(s);
-  const Phases& phases = plan.phases;
-  const int64_t width = kernel.vec_width;
-  const int64_t most = std::min<int64_t>(kernel.conv_pixels_vectors,
-                                         kernel.conv_pixels_registers / (plan.tile + 1)) *
-                       width;
-  TapSum pairs = s;  // with an even number of lines
-  pairs.grid[1] += s.grid[1] % 2;
-  Scratch scratch;
-  const StripPlan p = strip_plan(pairs, 1, 2, most, width, scratch);
-  const int64_t row = p.step[1];  // elements of a line of the strip
-  const int64_t v_point = ceil_div(row, width) * width + width;
-  const int64_t v_phase = phases.points() * v_point;
-  const int64_t v_channel = phases.count * v_phase;
-  const int64_t columns = s.taps[2].count;
-  int64_t* offsets = scratch.get<int64_t>(phases.count * columns);
-  int64_t* start = scratch.get<int64_t>(phases.count);  // of a phase in a channel of the strip
-  for (int64_t f = 0; f < phases.count; ++f) {
-    const StripDim& d = p.dim[1];
-    const int64_t at = std::find(d.phase, d.phase + d.phases, phases.phase[f].residue) - d.phase;
-    start[f] = at * p.phase_step[1] + (phases.phase[f].first - d.low) * p.step[1];
+class PairedLines {
+ public:
+  PairedLines(const TapSum& s, Scratch& scratch)
+      : s_(s),
+        plan_(Plan::of<T>(s)),
+        most_(std::min<int64_t>(kernel_.conv_pixels_vectors,
+                                kernel_.conv_pixels_registers / (plan_.tile + 1)) *
+              kernel_.vec_width),
+        pairs_(with_even_lines(s)),
+        strip_(strip_plan(pairs_, 1, 2, most_, kernel_.vec_width, scratch)),
+        columns_(s.taps[2].count),
+        v_point_(round_up(row(), kernel_.vec_width) + kernel_.vec_width),
+        v_phase_(plan_.phases.points() * v_point_) {
+    const Phases& phases = plan_.phases;
+    const int64_t width = kernel_.vec_width;
+    int64_t* offsets = scratch.get<int64_t>(phases.count * columns_);
+    start_ = scratch.get<int64_t>(phases.count);
+    for (int64_t f = 0; f < phases.count; ++f) {
+      const StripDim& d = strip_.dim[1];
+      const int64_t at = std::find(d.phase, d.phase + d.phases, phases.phase[f].residue) - d.phase;
+      start_[f] = at * strip_.phase_step[1] + (phases.phase[f].first - d.low) * row();
+    }
+    // Taps of the first line of the kernel, without where that line is: the first or last of a
+    // phase.
+    const int64_t line = start_[0] + (s.taps[1].step > 0 ? 0 : (phases.taps - 1) * row());
+    for (int64_t i = 0; i < phases.count * columns_; ++i) {
+      offsets[i] = i / columns_ * v_phase_ + strip_.offsets[i % columns_] - line;
+    }
+    offsets_ = offsets;
+    // Whole vectors, shared out evenly.
+    const int64_t vectors = ceil_div(strip_.dim[2].grid, width);
+    const int64_t pieces = ceil_div(strip_.dim[2].grid, most_);
+    end_ = scratch.get<int64_t>(pieces);
+    for (int64_t i = 0; i < pieces; ++i) end_[i] = (i + 1) * vectors / pieces * width;
   }
-  // Taps of the first line of the kernel, without where that line is: the first or last of a phase.
-  const int64_t line = start[0] + (s.taps[1].step > 0 ? 0 : (phases.taps - 1) * row);
-  for (int64_t i = 0; i < phases.count * columns; ++i) {
-    offsets[i] = i / columns * v_phase + p.offsets[i % columns] - line;
-  }
-  // Pieces of a line: whole vectors, shared out evenly.
-  const int64_t pieces = ceil_div(p.dim[2].grid, most);
-  int64_t* end = scratch.get<int64_t>(pieces);
-  for (int64_t i = 0; i < pieces; ++i) {
-    end[i] = (i + 1) * ceil_div(p.dim[2].grid, width) / pieces * width;
-  }
-  const int64_t point_size = plan.point_size(s, 0);
-  const int64_t tile_size = plan.tile_size(s);
-  const int64_t m_row = most;
-  const int64_t m_point = plan.tile * m_row;
-  const int64_t plane = s.grid_plane();
-  run_strips(p, x, [&](const StripBlock& b, int64_t, const T* strip) {
-    Scratch own;
-    T* v = own.get<T>(s.channels * v_channel + width);
-    T* m = own.get<T>(phases.points() * m_point);
-    for (int64_t line = 0; line < b.count[1]; line += 2) {
-      const bool two = b.g[1] + line + 1 < s.grid[1];
-      for (int64_t c = 0; c < s.channels; ++c) {
-        for (int64_t f = 0; f < phases.count; ++f) {
-          kernel.winograd_pair_input(phases.taps, two && f < phases.whole, row,
-                                     strip + c * p.x_channel + start[f] + line * p.step[1],
-                                     p.step[1], v + c * v_channel + f * v_phase, v_point);
+
+  void make(const T* x, const T* packed, const T* bias, T* y) const {
+    run_strips(strip_, x, [&](const StripBlock& b, int64_t, const T* strip) {
+      Scratch own;
+      T* v = own.get<T>(s_.channels * v_channel() + kernel_.vec_width);
+      T* m = own.get<T>(plan_.phases.points() * m_point());
+      for (int64_t line = 0; line < b.count[1]; line += 2) {
+        const bool two = b.g[1] + line + 1 < s_.grid[1];
+        transform(strip + line * row(), two, v);
+        for (int64_t t = 0; t < plan_.tiles; ++t) {
+          const int64_t first = b.group * s_.rows + t * plan_.tile;
+          const T* w = packed + (b.group * plan_.tiles + t) * plan_.tile_size(s_);
+          T* to = y + (b.image * s_.groups * s_.rows + first) * s_.grid_plane() +
+                  (b.g[1] + line) * s_.grid[2] + b.g[2];
+          make_tile(v, w, t, b.count[2], two, bias == nullptr ? nullptr : bias + first, m, to);
         }
       }
-      for (int64_t t = 0; t < plan.tiles; ++t) {
-        const int64_t first = b.group * s.rows + t * plan.tile;
-        const int64_t rows = std::min(plan.tile, s.rows - t * plan.tile);
-        const T* weights = packed + (b.group * plan.tiles + t) * tile_size;
-        T* to = y + (b.image * s.groups * s.rows + first) * plane + (b.g[1] + line) * s.grid[2] +
-                b.g[2];
-        for (int64_t i = 0, o = 0; o < b.count[2]; o = end[i++]) {
-          const int64_t count = std::min(b.count[2], end[i]) - o;
-          kernel.prefetch_lanes(rows, count, to + o, plane);
-          if (two) kernel.prefetch_lanes(rows, count, to + o + s.grid[2], plane);
-          for (int64_t point = 0; point < phases.taps + (two ? 1 : 0); ++point) {
-            const ChannelsWindow window{s.channels, v_channel, phases.at(point) * columns, offsets,
-                                        0};
-            kernel.conv_pixels(rows, count, window, v + point * v_point + o,
-                               weights + point * point_size, plan.tile, nullptr,
-                               m + point * m_point, m_row);
-          }
-          kernel.winograd_pair_output(phases.taps, rows, count, m, m_point, m_row,
-                                      bias == nullptr ? nullptr : bias + first, to + o, plane,
-                                      two ? s.grid[2] : 0);
-        }
+    });
+  }
+
+ private:
+  int64_t row() const { return strip_.step[1]; }  // elements of a line of the strip
+  int64_t v_channel() const { return plan_.phases.count * v_phase_; }
+  int64_t m_point() const { return plan_.tile * most_; }
+
+  // V of one line of y, or two, from where they begin in the strip.
+  void transform(const T* strip, bool two, T* v) const {
+    const Phases& phases = plan_.phases;
+    for (int64_t c = 0; c < s_.channels; ++c) {
+      for (int64_t f = 0; f < phases.count; ++f) {
+        kernel_.winograd_pair_input(phases.taps, two && f < phases.whole, row(),
+                                    strip + c * strip_.x_channel + start_[f], row(),
+                                    v + c * v_channel() + f * v_phase_, v_point_);
       }
     }
-  });
+  }
+
+  // `pixels` of the lines of tile t of rows. m: room for their products.
+  void make_tile(const T* v, const T* w, int64_t t, int64_t pixels, bool two, const T* bias, T* m,
+                 T* to) const {
+    const Phases& phases = plan_.phases;
+    const int64_t rows = std::min(plan_.tile, s_.rows - t * plan_.tile);
+    const int64_t plane = s_.grid_plane();
+    const int64_t next = two ? s_.grid[2] : 0;
+    for (int64_t i = 0, o = 0; o < pixels; o = end_[i++]) {
+      const int64_t count = std::min(pixels, end_[i]) - o;
+      kernel_.prefetch_lanes(rows, count, to + o, plane);
+      if (two) kernel_.prefetch_lanes(rows, count, to + o + next, plane);
+      for (int64_t point = 0; point < phases.taps + (two ? 1 : 0); ++point) {
+        const ChannelsWindow window{s_.channels, v_channel(), phases.at(point) * columns_, offsets_,
+                                    0};
+        kernel_.conv_pixels(rows, count, window, v + point * v_point_ + o,
+                            w + point * plan_.point_size(s_, 0), plan_.tile, nullptr,
+                            m + point * m_point(), most_);
+      }
+      kernel_.winograd_pair_output(phases.taps, rows, count, m, m_point(), most_, bias, to + o,
+                                   plane, next);
+    }
+  }
+
+  const KernelTable<T>& kernel_ = kernels<T>();
+  const TapSum& s_;
+  const Plan plan_;
+  const int64_t most_;  // pixels at a time
+  const TapSum pairs_;
+  const StripPlan strip_;
+  const int64_t columns_;            // of the kernel
+  const int64_t v_point_, v_phase_;  // distances in V
+  int64_t* start_;                   // of a phase in a channel of the strip
+  const int64_t* offsets_;           // of the taps of a point in V
+  int64_t* end_;                     // of each piece of a line
+};
+
+template <class T>
+void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
+  Scratch scratch;
+  PairedLines<T>(s, scratch).make(x, packed, bias, y);
 }
 
 }  // namespace
