@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "core/end_rows.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/tap_sum.h"
 
@@ -85,7 +86,7 @@ inline int64_t conv_grain(int64_t work_per_item) {
 template <class T>
 void pack_tap_weights(const TapSum& s, const T* w, int64_t tile, T* packed);
 inline int64_t tap_weights_size(const TapSum& s, int64_t tile) {
-  return s.groups * ((s.rows + tile - 1) / tile) * tile * s.depth();
+  return s.groups * round_up(s.rows, tile) * s.depth();
 }
 
 // ---- the algorithms, one file each ----

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "core/ending.h"
+#include "core/integer.h"
 
 namespace laminae {
 
@@ -38,8 +39,8 @@ struct Gemm {
 
 // Rows per tile: the largest count <= mr that cuts m into equal tiles, up to rounding.
 inline int64_t balanced_tile(int64_t m, int64_t mr) {
-  const int64_t tiles = (m + mr - 1) / mr;
-  return tiles > 0 ? (m + tiles - 1) / tiles : 1;
+  const int64_t tiles = ceil_div(m, mr);
+  return tiles > 0 ? ceil_div(m, tiles) : 1;
 }
 
 // Distance in bytes of rows `ld` apart from being one above the other in pages of `period` bytes,

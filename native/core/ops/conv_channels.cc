@@ -93,7 +93,7 @@ bool applies(const TapSum& s) {
   if (s.tap_count() == 1 && !strided) return false;  // the matrix product it is suits gemm better
   // Most lanes hold a channel, and there are enough sums at a time to hide the latency of one.
   const int64_t width = kernels<T>().vec_width;
-  const int64_t lanes = (s.rows + width - 1) / width * width;
+  const int64_t lanes = round_up(s.rows, width);
   return 4 * s.rows >= 3 * lanes && s.grid[2] * (s.grid[1] > 1 ? 2 : 1) >= 8;
 }
 

@@ -9,6 +9,7 @@
 // interleaves two of them in registers. Terms are added in the order of all other algorithms.
 #include <algorithm>
 
+#include "core/integer.h"
 #include "core/ops/conv_depthwise.h"
 #include "core/parallel.h"
 
@@ -70,7 +71,7 @@ void sum_strips(const ConvShape& s, bool backward, const T* x, const T* w, const
     const int64_t group = plane % s.groups;
     const int64_t line = item % bands * t.band;
     const int64_t lines = std::min(t.band, d.grid(1) - line);
-    const int64_t pieces = (lines + step - 1) / step;
+    const int64_t pieces = ceil_div(lines, step);
     for (int64_t y0 = 0; y0 < d.result[0]; ++y0) {
       const T* source = x + plane * x_planes;
       fill_strip(t, y0, line, source, strip);
@@ -112,9 +113,9 @@ void sum_planes(const ConvShape& s, bool backward, const DepthwisePlane& p, cons
                 const T* bias, T* y) {
   const bool spread = backward && p.stride == 2;
   const int64_t step = spread ? 2 : 1;  // rows of y that are made together
-  const int64_t rows = (p.rows + step - 1) / step;
+  const int64_t rows = ceil_div(p.rows, step);
   const int64_t band = depthwise_plane_band(p, step);
-  const int64_t bands = (rows + band - 1) / band;
+  const int64_t bands = ceil_div(rows, band);
   const int64_t channels = spread || p.mirrored ? 1 : s.channels_out();
   const int64_t taps = p.kernel * p.kernel;
   const int64_t work = channels * p.rows * p.columns * taps / bands;

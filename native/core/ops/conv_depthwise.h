@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/conv.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/ops/plane_strip.h"
 #include "core/scratch.h"
@@ -51,10 +52,10 @@ struct DepthwiseSum {
     for (int64_t p = 0; p < phases[0]; ++p) slots = std::max(slots, taps[0][p].count);
   }
 
-  int64_t grid(int d) const { return (result[d] + every[d] - 1) / every[d]; }
+  int64_t grid(int d) const { return ceil_div(result[d], every[d]); }
   // Grid positions [0, count) of parity p that lie within the first `end` results.
   int64_t grid_below(int d, int64_t p, int64_t end) const {
-    return end <= p ? 0 : (end - p + every[d] - 1) / every[d];
+    return end <= p ? 0 : ceil_div(end - p, every[d]);
   }
   StripAxis axis(int d) const { return {source[d], grid(d), stride[d], taps[d], phases[d]}; }
   int64_t source_plane() const { return source[0] * source[1] * source[2]; }
@@ -105,7 +106,7 @@ struct DepthwiseTaps {
   }
 
   int64_t strip_size() const { return d.planes * d.slots * strip.size(); }
-  int64_t bands() const { return (d.grid(1) + band - 1) / band; }
+  int64_t bands() const { return ceil_div(d.grid(1), band); }
   int64_t count() const { return first[d.phases[0] * d.phases[1] * d.phases[2]]; }
   int64_t class_at(int64_t p0, int64_t p1) const { return (p0 * d.phases[1] + p1) * d.phases[2]; }
 
@@ -157,7 +158,7 @@ class Ahead {
   Ahead(const T* from, const T* end, int64_t count, int64_t pieces)
       : at_(from),
         left_(std::max<int64_t>(0, std::min<int64_t>(end - from, count))),
-        piece_((count + pieces - 1) / pieces) {}
+        piece_(ceil_div(count, pieces)) {}
 
   void request() {
     const int64_t count = std::min(piece_, left_);

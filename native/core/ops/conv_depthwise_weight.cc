@@ -7,6 +7,7 @@
 // order. A thread makes whole channels, so the number of threads does not show in the bits.
 #include <algorithm>
 
+#include "core/integer.h"
 #include "core/ops/conv_depthwise.h"
 #include "core/parallel.h"
 
@@ -26,7 +27,7 @@ void add_image(const DepthwiseTaps<T>& t, const T* x, const T* dy, int64_t x_nex
   for (int64_t y0 = 0; y0 < d.result[0]; ++y0) {
     for (int64_t line = 0; line < d.result[1]; line += t.band) {
       const int64_t rows = std::min(t.band, d.result[1] - line);
-      const int64_t pieces = (rows + step - 1) / step * d.rows;
+      const int64_t pieces = ceil_div(rows, step) * d.rows;
       const T* dy_rows = dy + (y0 * d.result[1] + line) * d.result[2];
       if (weight) fill_strip(t, y0, line, x, strip);
       const T* x_ahead = x + x_next + std::min(d.source[1], line * d.stride[1]) * d.source[2];

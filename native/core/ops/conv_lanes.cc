@@ -12,6 +12,7 @@
 
 #include "core/conv.h"
 #include "core/gemm.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/ops/conv_lanes.h"
 #include "core/ops/tap_weights.h"
@@ -199,7 +200,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t width = kernel.vec_width;
   const int64_t tile = Weights<T>::tile(s);
-  const int64_t tiles = (s.rows + tile - 1) / tile;
+  const int64_t tiles = ceil_div(s.rows, tile);
   const int64_t lines = s.grid[0] * s.grid[1];
   const int64_t block =
       std::min(lines, std::max<int64_t>(1, kBufferElements / (tile * s.grid[2] * width)));

@@ -9,6 +9,7 @@
 
 #include "core/conv.h"
 #include "core/gemm.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/ops/conv_lanes.h"
 #include "core/parallel.h"
@@ -152,7 +153,7 @@ void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T
   const int64_t width = kernel.vec_width;
   const Strip p(s, width);
   const int64_t weights = s.channels_out() * s.channels_in() * s.kernel_size();  // of a group
-  const int64_t image_groups = (s.n + width - 1) / width;
+  const int64_t image_groups = ceil_div(s.n, width);
   const int64_t chunks = std::min(kChunks, image_groups);
   Scratch scratch;
   double* chunk_totals = scratch.get<double>(dw == nullptr ? 0 : s.groups * chunks * weights);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/conv.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
@@ -86,7 +87,7 @@ template <class T>
 void pack_tap_weights(const TapSum& s, const T* w, int64_t tile, T* packed) {
   const int64_t depth = s.depth();
   if (depth == 0) return;
-  const int64_t tiles = (s.rows + tile - 1) / tile;
+  const int64_t tiles = ceil_div(s.rows, tile);
   const int64_t group = s.rows * s.channels * s.kernel_size();
   parallel_for(s.groups * tiles, row_grain(tile * depth), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "core/conv.h"
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
@@ -19,7 +20,7 @@ namespace {
 // Classes of dimension d, and positions of dx that are in class p.
 int64_t classes(const ConvShape& s, int d) { return std::min(s.stride[d], s.in[d]); }
 int64_t class_size(const ConvShape& s, int d, int64_t p) {
-  return (s.in[d] - p + s.stride[d] - 1) / s.stride[d];
+  return ceil_div(s.in[d] - p, s.stride[d]);
 }
 
 // Kernel elements of class p: position p + g stride of dx meets dy at

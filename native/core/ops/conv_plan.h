@@ -77,7 +77,7 @@ class ConvPlan {
     for (int64_t i = 0; i < count_; ++i) {
       const TapSum t = sum_at(i);
       const TapSumAlgorithm<T>* algorithm = choose(sums, forced, call, t);
-      const int64_t weights = ceil_div(packed_size_, kAlign) * kAlign;
+      const int64_t weights = round_up(packed_size_, kAlign);
       parts_[i] = {algorithm, weights};
       packed_size_ = weights + algorithm->packed_size(t);
     }
@@ -118,7 +118,7 @@ class ConvPlan {
     if (count_ == 1) return s_.n;
     const int64_t most = std::max<int64_t>(1, kBlockElements / (s_.c_in * s_.in_plane()));
     const int64_t block = balanced_tile(s_.n, most);
-    return most < 16 ? block : std::min(s_.n, ceil_div(block, 16) * 16);  // 16: lanes of a vector
+    return most < 16 ? block : std::min(s_.n, round_up(block, 16));  // 16: lanes of a vector
   }
 
   TapSum sum_at(int64_t index) const {

@@ -9,6 +9,7 @@
 // Without logits the log-probabilities are the input (negative log likelihood) and the exp term is
 // absent. Work is cut into tiles of samples that do not depend on threads; a tile's sums are made
 // in sample order in double, the sums of the tiles are added in index order.
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/op.h"
 #include "core/parallel.h"
@@ -31,12 +32,11 @@ struct Tile {
 
 class Tiles {
  public:
-  Tiles(int64_t n, int64_t c, int64_t s)
-      : n_(n), c_(c), s_(s), strips_((s + kStrip - 1) / kStrip) {}
+  Tiles(int64_t n, int64_t c, int64_t s) : n_(n), c_(c), s_(s), strips_(ceil_div(s, kStrip)) {}
 
   int64_t count() const {
     if (n_ == 0 || s_ == 0) return 0;
-    return s_ == 1 ? (n_ + kRowTile - 1) / kRowTile : n_ * strips_;
+    return s_ == 1 ? ceil_div(n_, kRowTile) : n_ * strips_;
   }
   int64_t grain() const {
     const int64_t samples = s_ == 1 ? kRowTile : s_ < kStrip ? s_ : kStrip;

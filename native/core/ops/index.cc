@@ -6,6 +6,7 @@
 // may repeat: the list is worked through in order and threads share only outer and inner positions,
 // which are distinct, so the last write wins and sums have one order, whatever the number of
 // threads.
+#include "core/integer.h"
 #include "core/op.h"
 #include "core/ops/strided.h"
 #include "core/ops/wrapping.h"
@@ -52,7 +53,7 @@ int64_t extent_of(const Call& call, const double* offsets, int64_t count, int64_
 template <class Walk, class Row>
 void each_outer(const Walk& outer, int64_t begin, int64_t end, Row&& row) {
   const int64_t length = outer.row_length();
-  outer.each(begin / length, (end + length - 1) / length, [&](int64_t r, const int64_t* base) {
+  outer.each(begin / length, ceil_div(end, length), [&](int64_t r, const int64_t* base) {
     const int64_t first = r * length < begin ? begin : r * length;
     const int64_t last = (r + 1) * length > end ? end : (r + 1) * length;
     for (int64_t o = first; o < last; ++o) row(o, base[0] + (o - r * length) * outer.step(0));
@@ -79,7 +80,7 @@ void run_index_read(const index_read_desc& d, Call& call) {
     };
     parallel_for(places.outer_count * d.count, row_grain(places.inner_count),
                  [&](int64_t begin, int64_t end) {
-                   each_outer(places.outer, begin / d.count, (end + d.count - 1) / d.count,
+                   each_outer(places.outer, begin / d.count, ceil_div(end, d.count),
                               [&](int64_t o, int64_t base) {
                                 const int64_t first = o * d.count < begin ? begin - o * d.count : 0;
                                 const int64_t last =

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/op.h"
 #include "core/parallel.h"
@@ -54,7 +55,7 @@ void update_together(const List& list, int64_t first, int64_t last, int64_t grai
   int64_t total = 0;
   for (int64_t i = first; i < last; ++i) {
     starts.push_back(total);
-    total += (list[i].n + kCutUnit - 1) / kCutUnit * kCutUnit;
+    total += round_up(list[i].n, kCutUnit);
   }
   parallel_for(total, grain, [&](int64_t begin, int64_t end) {
     const auto after = std::upper_bound(starts.begin(), starts.end(), begin);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/scratch.h"
 #include "core/tap_sum.h"
@@ -51,7 +52,7 @@ class PlaneStrip {
   PlaneStrip(const StripAxis& lines, const StripAxis& columns, int64_t grid_lines)
       : lines_(lines),
         columns_(columns),
-        rows_(grid_lines - 1 + (lines.reach + lines.stride - 1) / lines.stride),
+        rows_(grid_lines - 1 + ceil_div(lines.reach, lines.stride)),
         pitch_((columns.size / columns.stride + 1 + 15) / 16 * 16) {}
 
   int64_t size() const { return lines_.stride * columns_.stride * rows_ * pitch_; }
@@ -74,12 +75,10 @@ class PlaneStrip {
       T* to = strip + line(residue);
       // Lines origin + residue + k stride of x, those inside it.
       const int64_t start = origin + residue;
-      const int64_t below =
-          start >= 0 ? 0 : std::min(rows_, (-start + lines_.stride - 1) / lines_.stride);
-      const int64_t inside =
-          x == nullptr || start >= lines_.source
-              ? below
-              : std::min(rows_, (lines_.source - start + lines_.stride - 1) / lines_.stride);
+      const int64_t below = start >= 0 ? 0 : std::min(rows_, ceil_div(-start, lines_.stride));
+      const int64_t inside = x == nullptr || start >= lines_.source
+                                 ? below
+                                 : std::min(rows_, ceil_div(lines_.source - start, lines_.stride));
       const int64_t end = std::max(below, inside);
       for (int64_t r = 0; r < columns_.stride; ++r) {
         T* block = to + column(r);

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/op.h"
 #include "core/parallel.h"
@@ -44,7 +45,7 @@ void reduce_sums(ReduceFn fn, const reduce_desc& d, const T* x, T* y) {
     });
     return;
   }
-  const int64_t strips = (d.inner + kStrip - 1) / kStrip;
+  const int64_t strips = ceil_div(d.inner, kStrip);
   parallel_for(d.outer * strips, row_grain(d.n * (d.inner < kStrip ? d.inner : kStrip)),
                [&](int64_t begin, int64_t end) {
                  Scratch scratch;

@@ -3,6 +3,7 @@
 // inner == 1: rows of n. inner > 1: columns, in strips that one thread owns. Formulas:
 // kernels/softmax.inl. Rows and columns do not share anything, so results do not depend on the
 // number of threads.
+#include "core/integer.h"
 #include "core/kernels.h"
 #include "core/op.h"
 #include "core/parallel.h"
@@ -24,7 +25,7 @@ void split(int64_t outer, int64_t n, int64_t inner, Rows&& rows, Strip&& strip) 
     parallel_for(outer, row_grain(n * kExpWeight), rows);
     return;
   }
-  const int64_t strips = (inner + kStrip - 1) / kStrip;
+  const int64_t strips = ceil_div(inner, kStrip);
   const int64_t width = inner < kStrip ? inner : kStrip;
   parallel_for(outer * strips, row_grain(n * width * kExpWeight), [&](int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item) {

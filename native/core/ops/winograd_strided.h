@@ -109,7 +109,7 @@ void strided_weights(const TapSum& s, const StridedPlaces& places, bool mirrored
   const int64_t width = kernels<T>().vec_width;
   const int64_t nr = kernels<T>().gemm_nr;
   const int64_t panels = ceil_div(s.rows, nr);
-  const int64_t place_size = ceil_div(s.channels, width) * width * nr;
+  const int64_t place_size = round_up(s.channels, width) * nr;
   int64_t tap[9];
   for (int64_t i = 0; i < 9; ++i) tap[i] = mirrored ? 8 - i : i;
   int64_t at[kStridedPlaces];
