@@ -34,7 +34,7 @@ function conditions(options: Options): string[] {
         ]
       : []),
     ...(options.isa === null ? [] : [`PyTorch may use no better instruction set than ${options.isa} either`]),
-    ...(isExactConv() ? ['convolutions of laminae are sums of products: no Winograd'] : []),
+    ...(isExactConv() ? ['convolutions of laminae are sums of products: no Winograd, no Strassen'] : []),
   ];
 }
 

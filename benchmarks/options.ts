@@ -13,7 +13,7 @@ export interface Options {
   readonly threads: readonly number[];
   readonly against: readonly Family[];
   readonly isa: string | null;
-  /** Convolutions keep to sums of products: no Winograd. */
+  /** Convolutions keep to sums of products: no Winograd, no Strassen. */
   readonly exact: boolean;
   /** Timed seconds of each contender and row. */
   readonly seconds: number;
@@ -68,7 +68,7 @@ export function makeCommand(): Command {
       `other libraries: ${families.join(',')} or none (default: all that are installed; roofline: none)`,
     )
     .option('--isa <name>', 'instruction set of the kernels, as LAMINAE_ISA; PyTorch is held to the same')
-    .option('--exact', 'convolutions of laminae without Winograd, as LAMINAE_EXACT_CONV=1', false)
+    .option('--exact', 'convolutions of laminae as sums of products, as LAMINAE_EXACT_CONV=1', false)
     .option('--seconds <number>', 'timed seconds of each contender and row', '0.4')
     .option('--repetitions <number>', 'least repetitions of each contender and row', '6')
     .option('--json <file>', 'write all rows, the machine and the versions')

@@ -13,7 +13,7 @@ const buildDir = path.resolve(process.argv[2] ?? path.join(root, 'build'));
 
 /** The kernels that convolutions and matrix products spend their time in. */
 const hot =
-  /::(gemm_(tile|dots)_fixed|conv_lanes\w*|conv_weight\w*|conv_channels\w*|conv_pixels\w*|winograd_(product|correlate)\w*|depthwise_(plane|tiles|pairs|spread|gradient)_fixed)</;
+  /::(gemm_(tile|dots)_fixed|conv_lanes\w*|conv_weight\w*|conv_channels\w*|conv_pixels\w*|strassen_columns|winograd_(product|correlate)\w*|depthwise_(plane|tiles|pairs|spread|gradient)_fixed)</;
 
 /**
  * Known ones, by ISA, with what they cost (one thread of a Zen 5 core). Those for arm64 were found in the machine code;

@@ -169,6 +169,10 @@ TapSumAlgorithm<T> tap_sum_few_terms();
 template <class T>
 TapSumAlgorithm<T> tap_sum_few_rows();
 
+// conv_strassen.cc
+template <class T>
+TapSumAlgorithm<T> tap_sum_strassen();
+
 // conv_reference.cc
 template <class T>
 TapSumAlgorithm<T> tap_sum_reference();

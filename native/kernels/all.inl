@@ -27,6 +27,7 @@
 #include "kernels/pool.inl"
 #include "kernels/reduce.inl"
 #include "kernels/softmax.inl"
+#include "kernels/strassen.inl"
 #include "kernels/unary.inl"
 #include "kernels/winograd.inl"
 #include "kernels/winograd_lanes.inl"

@@ -7,35 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "conv_support.h"
+#include "conv_inexact.h"
 #include "core/parallel.h"
 
 using namespace laminae;
 using namespace laminae_test;
 
 namespace {
-
-// A convolution of planes, and rows of zeros `below`, beyond pad_y.
-struct PlaneCase {
-  int64_t n, groups, c_in, c_out, height, width, pad_y, pad_x, below;
-  int64_t taps = 3;
-  int64_t stride = 1;
-  int64_t lines = 0;  // of the kernel, if not `taps`
-};
-
-conv_desc descriptor(const PlaneCase& c) {
-  const int64_t lines = c.lines == 0 ? c.taps : c.lines;
-  return descriptor(Case{c.n,
-                         c.groups,
-                         c.c_in,
-                         c.c_out,
-                         {1, c.height, c.width},
-                         {1, lines, c.taps},
-                         {1, c.stride, c.stride},
-                         {0, c.pad_y, c.pad_x},
-                         {1, 1, 1},
-                         {0, c.below, 0}});
-}
 
 // With as many images as it takes for Winograd to be worth while.
 conv_desc with_work(const PlaneCase& c) {
@@ -45,37 +23,6 @@ conv_desc with_work(const PlaneCase& c) {
   const int64_t image = d.kernel[1] * d.kernel[2] * pixels * d.c_out * (d.c_in / d.groups);
   while (d.n * image < 16 << 20) ++d.n;
   return d;
-}
-
-// The value of the field `algorithm` for the one of a name.
-int64_t number_of(Pass pass, const std::string& name) {
-  for (int64_t i = 1; i <= algorithm_count<float>(pass); ++i) {
-    if (algorithm_name(pass, i) == name) return i;
-  }
-  FAIL("no algorithm ", name);
-  return 0;
-}
-
-struct Operands : Tensors<float> {
-  Operands(const conv_desc& d, Random& random) : Tensors<float>(d, Touch::end) {
-    for (GuardedBuffer<float>* t : {&x, &w, &b, &dy}) {
-      for (int64_t i = 0; i < t->size(); ++i)
-        (*t)[i] = static_cast<float>(random.uniform(-1, 1) + random.uniform(-1, 1));
-    }
-  }
-};
-
-// Largest error over the root mean square of the expected values.
-double relative_error(const std::vector<float>& got, const std::vector<float>& expected) {
-  double squares = 0;
-  double worst = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    const double e = static_cast<double>(expected[i]);
-    squares += e * e;
-    const double error = std::fabs(static_cast<double>(got[i]) - e);
-    if (!(error <= worst)) worst = error;  // NaN as well
-  }
-  return worst / std::sqrt(squares / static_cast<double>(got.size()));
 }
 
 const PlaneCase kCases[] = {
@@ -151,41 +98,6 @@ const PlaneCase kStridedCases[] = {
     {2, 1, 300, 24, 23, 24, 1, 1, 0, 3, 2},  // many channels
     {8, 1, 512, 64, 16, 16, 1, 1, 0, 3, 2}, {8, 1, 64, 512, 16, 16, 1, 1, 0, 3, 2},
 };
-
-// One algorithm on all ISAs. It has to be the choice, but not where exact sums are asked for.
-void check(Pass pass, const conv_desc& d, const std::string& name, Random& random) {
-  const std::string active = active_isa().name;
-  const int64_t algorithm = number_of(pass, name);
-  Operands t(d, random);
-  const std::vector<float> expected = result(pass, d, reference_number<float>(pass), t, false);
-  for (const IsaInfo* isa : available_isas()) {
-    REQUIRE(set_active_isa(isa->name));
-    INFO(name, " pass ", static_cast<int>(pass), " isa ", std::string(isa->name), " n ", d.n,
-         " groups ", d.groups, " channels ", d.c_in, " ", d.c_out, " image ", d.in[1], " ", d.in[2],
-         " kernel ", d.kernel[1], " ", d.kernel[2], " stride ", d.stride[1], " padding ",
-         d.padding[1], " ", d.padding[2]);
-    set_num_threads(1);
-    const std::vector<float> got = result(pass, d, algorithm, t, false);
-    CHECK(relative_error(got, expected) <= 3e-5);
-    CHECK(result(pass, d, 0, t, false) == got);
-    CHECK_THROWS_AS(result(pass, d, algorithm, t, true), OpError);
-    for (int threads : {2, 3}) {
-      set_num_threads(threads);
-      CHECK(result(pass, d, algorithm, t, false) == got);
-    }
-  }
-  set_num_threads(1);
-  REQUIRE(set_active_isa(active));
-}
-
-// That an algorithm of forward passes refuses some.
-void check_refused(const std::vector<PlaneCase>& cases, const std::string& name, Random& random) {
-  for (const PlaneCase& c : cases) {
-    const conv_desc d = descriptor(c);
-    Operands t(d, random);
-    CHECK_THROWS_AS(result(kForward, d, number_of(kForward, name), t, false), OpError);
-  }
-}
 
 }  // namespace
 

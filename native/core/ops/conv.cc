@@ -3,8 +3,8 @@
 //
 // Layout [n, c, d, h, w], contiguous; weight [c_out, c_in / groups, kernel]. Descriptor field
 // `algorithm` 1, 2, ... forces an algorithm (for tests). All algorithms of a TapSum add the same
-// terms in the same order, so which one runs does not show in the bits, except for Winograd's and
-// the reference.
+// terms in the same order, so which one runs does not show in the bits, except for Winograd's,
+// Strassen's and the reference.
 #include "core/conv.h"
 
 #include <algorithm>
