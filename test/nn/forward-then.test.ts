@@ -21,7 +21,7 @@ import {
 import { results } from '../support/results';
 
 /** Short, and different for any other bits. */
-const bits = (values: readonly number[]): string =>
+const bits = (values: ArrayLike<number>): string =>
   createHash('sha1').update(Float64Array.from(values)).digest('hex');
 
 describe('batch norm and what follows it', () => {
