@@ -233,3 +233,18 @@ export function describe(value: unknown): string {
   const constructor: unknown = Reflect.get(value, 'constructor');
   return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'object';
 }
+
+/** The error that `value`, given for `argument`, has the wrong type. */
+export function typeError(op: string, argument: string, expected: string, value: unknown): ArgumentTypeError {
+  return new ArgumentTypeError({ op, argument, expected, received: describe(value) });
+}
+
+/** The error that `value`, given for `argument`, is not one of those that may be. */
+export function rangeError(
+  op: string,
+  argument: string,
+  expected: string,
+  value: unknown,
+): ArgumentRangeError {
+  return new ArgumentRangeError({ op, argument, expected, received: describe(value) });
+}

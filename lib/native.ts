@@ -7,7 +7,7 @@
 import path from 'node:path';
 import loadAddon from 'node-gyp-build';
 import type { TypedArray } from './dtype';
-import { ArgumentRangeError, LaminaeError, describe } from './errors';
+import { ArgumentRangeError, LaminaeError, rangeError } from './errors';
 import { opTable } from './native-ops';
 
 export type OpName = keyof typeof opTable;
@@ -338,12 +338,7 @@ export function isaGeneration(): number {
 export function setIsa(isa: Isa): void {
   shared.isaChanges++;
   if (!addon.setIsa(isa)) {
-    throw new ArgumentRangeError({
-      op: 'setIsa',
-      argument: 'isa',
-      expected: `must be one of ${cpuInfo().available.join(', ')}`,
-      received: describe(isa),
-    });
+    throw rangeError('setIsa', 'isa', `must be one of ${cpuInfo().available.join(', ')}`, isa);
   }
 }
 
@@ -361,12 +356,7 @@ export function getNumThreads(): number {
  */
 export function setNumThreads(n: number): void {
   if (!Number.isInteger(n) || n < 1 || n > 256) {
-    throw new ArgumentRangeError({
-      op: 'setNumThreads',
-      argument: 'n',
-      expected: 'must be an integer in 1..256',
-      received: describe(n),
-    });
+    throw rangeError('setNumThreads', 'n', 'must be an integer in 1..256', n);
   }
   addon.setNumThreads(n);
 }

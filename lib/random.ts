@@ -3,7 +3,7 @@
  * position in the stream and i, so results are the same for any number of threads.
  */
 import { isFloating, type DType } from './dtype';
-import { ArgumentTypeError, DTypeError, describe } from './errors';
+import { DTypeError, typeError } from './errors';
 import { run } from './native';
 import { checkOptions, checkShape, integer, real } from './shape';
 import { checkDType, type TensorOptions } from './tensor/create';
@@ -118,12 +118,7 @@ export function normal(
 export function randperm(n: number, generator: Generator = defaultGenerator): Int32Array {
   integer('randperm', 'n', n, 0, 2 ** 31 - 1);
   if (!(generator instanceof Generator)) {
-    throw new ArgumentTypeError({
-      op: 'randperm',
-      argument: 'generator',
-      expected: 'must be a Generator',
-      received: describe(generator),
-    });
+    throw typeError('randperm', 'generator', 'must be a Generator', generator);
   }
   const order = Int32Array.from({ length: n }, (_, i) => i);
   const draws = Tensor.empty([n], 'float64');

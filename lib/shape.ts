@@ -1,5 +1,5 @@
 /** Shapes: checks, sizes, strides, broadcasting. No tensors here. */
-import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from './errors';
+import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe, typeError, rangeError } from './errors';
 
 export type Shape = readonly number[];
 
@@ -11,6 +11,11 @@ export const maxElements = 2 ** 38;
 
 export function formatShape(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
+}
+
+/** The error that `argument` has this shape. */
+export function shapeError(op: string, argument: string, expected: string, shape: Shape): ShapeError {
+  return new ShapeError({ op, argument, expected, received: formatShape(shape) });
 }
 
 export function sizeOf(shape: Shape): number {
@@ -48,18 +53,13 @@ export function integer(
   max = Number.MAX_SAFE_INTEGER,
 ): number {
   if (typeof value !== 'number') {
-    throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
+    throw typeError(op, argument, 'must be a number', value);
   }
   if (!Number.isSafeInteger(value) || value < min || value > max) {
     const tooLarge = Number.isInteger(value) && value > max;
     const range =
       max === Number.MAX_SAFE_INTEGER ? `>= ${min}${tooLarge ? ` and <= ${max}` : ''}` : `in ${min}..${max}`;
-    throw new ArgumentRangeError({
-      op,
-      argument,
-      expected: `must be an integer ${range}`,
-      received: describe(value),
-    });
+    throw rangeError(op, argument, `must be an integer ${range}`, value);
   }
   return value;
 }
@@ -73,10 +73,10 @@ export function real(
   ok: (v: number) => boolean,
 ): number {
   if (typeof value !== 'number') {
-    throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
+    throw typeError(op, argument, 'must be a number', value);
   }
   if (!ok(value)) {
-    throw new ArgumentRangeError({ op, argument, expected: rule, received: describe(value) });
+    throw rangeError(op, argument, rule, value);
   }
   return value;
 }
@@ -84,24 +84,14 @@ export function real(
 /** Reads a list once; for callers without types. @throws ArgumentTypeError unless `value` is an array */
 export function readList<T>(op: string, argument: string, value: readonly T[], of: string): T[] {
   if (Array.isArray(value)) return Array.from(value as readonly T[]);
-  throw new ArgumentTypeError({
-    op,
-    argument,
-    expected: `must be an array of ${of}`,
-    received: describe(value),
-  });
+  throw typeError(op, argument, `must be an array of ${of}`, value);
 }
 
 /** A number, or a list of them, as a list. */
 export function numberList(op: string, argument: string, value: number | readonly number[]): number[] {
   if (typeof value === 'number') return [value];
   if (Array.isArray(value)) return Array.from(value as readonly number[]);
-  throw new ArgumentTypeError({
-    op,
-    argument,
-    expected: 'must be a number or an array of numbers',
-    received: describe(value),
-  });
+  throw typeError(op, argument, 'must be a number or an array of numbers', value);
 }
 
 /** @throws ArgumentTypeError for `null`, `2` or `[2]` in the place of options, as in a call with PyTorch's positions */
@@ -122,12 +112,7 @@ export function checkOptions(op: string, options: object): void {
  */
 export function checkShape(op: string, value: unknown, argument = 'shape'): number[] {
   if (!Array.isArray(value)) {
-    throw new ArgumentTypeError({
-      op,
-      argument,
-      expected: 'must be an array of integers',
-      received: describe(value),
-    });
+    throw typeError(op, argument, 'must be an array of integers', value);
   }
   const shape: unknown[] = Array.from(value as readonly unknown[]);
   if (shape.length > maxRank) {
@@ -151,12 +136,7 @@ export function checkShape(op: string, value: unknown, argument = 'shape'): numb
 export function checkElementCount(op: string, shape: Shape, argument = 'shape'): number {
   const n = sizeOf(shape);
   if (!(n <= maxElements)) {
-    throw new ShapeError({
-      op,
-      argument,
-      expected: `element count exceeds 2^38`,
-      received: formatShape(shape),
-    });
+    throw shapeError(op, argument, `element count exceeds 2^38`, shape);
   }
   return n;
 }
@@ -169,12 +149,7 @@ export function sizeTuple(op: string, argument: string, value: unknown, rank: nu
   }
   if (!Array.isArray(value)) {
     const list = new Array<string>(rank).fill('number').join(', ');
-    throw new ArgumentTypeError({
-      op,
-      argument,
-      expected: `must be a number or [${list}]`,
-      received: describe(value),
-    });
+    throw typeError(op, argument, `must be a number or [${list}]`, value);
   }
   const entries: unknown[] = Array.from(value as readonly unknown[]);
   if (entries.length !== rank) {
@@ -209,12 +184,7 @@ export function normalizeDims(
   const dims = list.map((d) => normalizeDim(op, d, rank)).sort((a, b) => a - b);
   for (let i = 1; i < dims.length; i++) {
     if (dims[i] === dims[i - 1]) {
-      throw new ArgumentRangeError({
-        op,
-        argument: 'dim',
-        expected: 'must not repeat',
-        received: describe(list),
-      });
+      throw rangeError(op, 'dim', 'must not repeat', list);
     }
   }
   return rank === 0 ? [] : dims;

@@ -7,7 +7,7 @@
  * the closures, and with them all saved tensors, are dropped as the walk passes (unless retainGraph).
  */
 import { GraphError, ShapeError } from '../errors';
-import { checkOptions, formatShape, readList, sameShape } from '../shape';
+import { checkOptions, formatShape, readList, sameShape, shapeError } from '../shape';
 import { outsideFrame, popFrame, pushFrame, type Frame, type Storage } from '../tensor/storage';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { isGradEnabled, noGrad } from './grad-mode';
@@ -148,12 +148,7 @@ function checkRoot(op: string, root: Tensor, gradient: Tensor | undefined): void
     });
   }
   if (!sameShape(expectTensor(op, 'gradient', gradient).shape, root.shape)) {
-    throw new ShapeError({
-      op,
-      argument: 'gradient',
-      expected: `must have shape ${formatShape(root.shape)}`,
-      received: formatShape(gradient.shape),
-    });
+    throw shapeError(op, 'gradient', `must have shape ${formatShape(root.shape)}`, gradient.shape);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Looking at gradients on their way. */
-import { ArgumentTypeError, GraphError, describe } from '../errors';
+import { GraphError, typeError } from '../errors';
 import { formatShape } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import type { GradientHook } from './graph';
@@ -24,12 +24,7 @@ export function registerHook(t: Tensor, hook: GradientHook): HookHandle {
   const op = 'registerHook';
   expectRecorded(op, expectTensor(op, 'tensor', t));
   if (typeof hook !== 'function') {
-    throw new ArgumentTypeError({
-      op,
-      argument: 'hook',
-      expected: 'must be a function',
-      received: describe(hook),
-    });
+    throw typeError(op, 'hook', 'must be a function', hook);
   }
   const owner = t.gradFn ?? t;
   const list = (owner.hooks ??= []);

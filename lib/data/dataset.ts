@@ -1,7 +1,7 @@
 /** Collections of samples. */
-import { ArgumentTypeError, ShapeError, describe } from '../errors';
+import { ShapeError, typeError } from '../errors';
 import { stack } from '../functional/views';
-import { formatShape, integer, sizeOf } from '../shape';
+import { integer, shapeError, sizeOf } from '../shape';
 import { Tensor } from '../tensor/tensor';
 
 /** Samples by number; each is a tuple of tensors, such as image and label. */
@@ -44,21 +44,16 @@ export class TensorDataset extends Dataset {
   constructor(...tensors: readonly Tensor[]) {
     super();
     if (tensors.length === 0 || !tensors.every((t) => t instanceof Tensor && t.ndim > 0)) {
-      throw new ArgumentTypeError({
-        op: 'TensorDataset',
-        argument: 'tensors',
-        expected: 'must be at least one tensor with a first dimension',
-        received: describe(tensors),
-      });
+      throw typeError(
+        'TensorDataset',
+        'tensors',
+        'must be at least one tensor with a first dimension',
+        tensors,
+      );
     }
     tensors.forEach((t, i) => {
       if (t.shape[0] !== tensors[0].shape[0]) {
-        throw new ShapeError({
-          op: 'TensorDataset',
-          argument: `tensors[${i}]`,
-          expected: `must have ${tensors[0].shape[0]} rows`,
-          received: formatShape(t.shape),
-        });
+        throw shapeError('TensorDataset', `tensors[${i}]`, `must have ${tensors[0].shape[0]} rows`, t.shape);
       }
     });
     this.tensors = tensors.map((t) => t.contiguous());

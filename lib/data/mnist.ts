@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { ArgumentRangeError, LaminaeError, ModelFormatError, ShapeError, describe } from '../errors';
+import { LaminaeError, ModelFormatError, ShapeError, rangeError } from '../errors';
 import { formatError, printablePath } from '../io/format-error';
 import { parseIdx, readIdxBytes } from './idx';
 import type { IdxArray } from './idx';
@@ -138,8 +138,7 @@ export function locateMnist(name: MnistName, resolveFrom: string = process.cwd()
 
 function setOf(name: MnistName): MnistSet {
   if (!Object.hasOwn(mnistSets, name)) {
-    const expected = `must be one of ${Object.keys(mnistSets).join(', ')}`;
-    throw new ArgumentRangeError({ op: 'mnist', argument: 'name', expected, received: describe(name) });
+    throw rangeError('mnist', 'name', `must be one of ${Object.keys(mnistSets).join(', ')}`, name);
   }
   return mnistSets[name];
 }

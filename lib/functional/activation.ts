@@ -3,9 +3,9 @@
  * way, whose functions and formulas are listed in native/core/activation_fns.h.
  */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentRangeError, ShapeError } from '../errors';
+import { ArgumentRangeError } from '../errors';
 import { activationFns, run, type ActivationFn } from '../native';
-import { checkOptions, formatShape, normalizeDim, real } from '../shape';
+import { checkOptions, formatShape, normalizeDim, real, shapeError } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating, oneOf } from './checks';
@@ -74,12 +74,12 @@ export function prelu(input: Tensor, weight: Tensor): Tensor {
   expectDTypeOf('prelu', 'weight', weight, input, 'input');
   const channels = input.ndim >= 2 ? input.shape[1] : 1;
   if (weight.ndim > 1 || (weight.numel !== 1 && weight.numel !== channels)) {
-    throw new ShapeError({
-      op: 'prelu',
-      argument: 'weight',
-      expected: `must have shape [1]${channels === 1 ? '' : ` or [${channels}]`} for input ${formatShape(input.shape)}`,
-      received: formatShape(weight.shape),
-    });
+    throw shapeError(
+      'prelu',
+      'weight',
+      `must have shape [1]${channels === 1 ? '' : ` or [${channels}]`} for input ${formatShape(input.shape)}`,
+      weight.shape,
+    );
   }
   const alongChannels = input.shape.map((_, d) => (d === 1 ? weight.numel : 1));
   const slope = weight.numel === 1 ? reshape(weight, []) : reshape(weight, alongChannels);
@@ -216,12 +216,7 @@ export function glu(input: Tensor, dim = -1): Tensor {
   expectFloating('glu', 'input', input);
   const d = normalizeDim('glu', dim, input.ndim);
   if (input.ndim === 0 || input.shape[d] % 2 !== 0) {
-    throw new ShapeError({
-      op: 'glu',
-      argument: 'input',
-      expected: `must have an even size in dimension ${d}`,
-      received: formatShape(input.shape),
-    });
+    throw shapeError('glu', 'input', `must have an even size in dimension ${d}`, input.shape);
   }
   const half = input.shape[d] / 2;
   return mul(narrow(input, d, 0, half), sigmoid(narrow(input, d, half, half)));

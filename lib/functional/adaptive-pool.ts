@@ -4,7 +4,7 @@
  * Where the input is a multiple of the output, windows are all alike and the pools of `pool.ts` do it.
  */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 import { run } from '../native';
 import { sizeOf, type Shape, type Size } from '../shape';
 import { contiguousElements } from '../tensor/copy';
@@ -45,12 +45,12 @@ function planNew(op: string, rank: SpatialRank, input: Tensor, outputSize: Adapt
     ? Array.from(outputSize as readonly unknown[])
     : new Array<unknown>(rank).fill(outputSize);
   if (given.length !== rank) {
-    throw new ArgumentTypeError({
+    throw typeError(
       op,
-      argument: 'outputSize',
-      expected: `must be a number or have ${rank} ${rank === 1 ? 'entry' : 'entries'}`,
-      received: describe(given),
-    });
+      'outputSize',
+      `must be a number or have ${rank} ${rank === 1 ? 'entry' : 'entries'}`,
+      given,
+    );
   }
   const wanted = given.map((v, i) =>
     v === null && Array.isArray(outputSize) ? null : poolSize(op, `outputSize[${i}]`, v, 1),

@@ -8,7 +8,7 @@
 import { needsGrad, record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import { run } from '../native';
-import { checkOptions, formatShape, real, sizeOf } from '../shape';
+import { checkOptions, formatShape, real, shapeError, sizeOf } from '../shape';
 import { contiguousElements, copyElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating } from './checks';
@@ -45,12 +45,12 @@ export function channelVector(
   if (value == null) return null;
   const t = expectDTypeOf(op, argument, value, input, 'input');
   if (t.ndim !== 1 || t.shape[0] !== channels) {
-    throw new ShapeError({
+    throw shapeError(
       op,
       argument,
-      expected: `must have shape [${channels}], one entry per channel of input ${formatShape(input.shape)}`,
-      received: formatShape(t.shape),
-    });
+      `must have shape [${channels}], one entry per channel of input ${formatShape(input.shape)}`,
+      t.shape,
+    );
   }
   return t;
 }
@@ -172,12 +172,7 @@ export function batchNorm(
   expectFloating(op, 'input', input);
   const { shape } = input;
   if (shape.length < 2 || shape[1] === 0) {
-    throw new ShapeError({
-      op,
-      argument: 'input',
-      expected: 'must be [n, c] or [n, c, ...] with at least one channel',
-      received: formatShape(shape),
-    });
+    throw shapeError(op, 'input', 'must be [n, c] or [n, c, ...] with at least one channel', shape);
   }
   const training = options.training === true;
   const momentum = real(op, 'momentum', options.momentum ?? 0.1, 'must be in 0..1', (v) => v >= 0 && v <= 1);

@@ -1,7 +1,7 @@
 /** Argument checks that several operations share. */
 import { isFloating } from '../dtype';
-import { ArgumentTypeError, DTypeError, ShapeError, describe } from '../errors';
-import { formatShape, sameShape, type Shape } from '../shape';
+import { DTypeError, typeError } from '../errors';
+import { formatShape, sameShape, shapeError, type Shape } from '../shape';
 import { Tensor, expectTensor } from '../tensor/tensor';
 
 /** Checks that `value` is a float32 or float64 tensor. */
@@ -14,12 +14,7 @@ export function expectFloating(op: string, argument: string, value: unknown): Te
 /** Checks that `value` is a tensor or a number. */
 export function checkOperand(op: string, argument: string, value: unknown): void {
   if (typeof value === 'number' || value instanceof Tensor) return;
-  throw new ArgumentTypeError({
-    op,
-    argument,
-    expected: 'must be a Tensor or a number',
-    received: describe(value),
-  });
+  throw typeError(op, argument, 'must be a Tensor or a number', value);
 }
 
 /** Checks that `value` is a tensor of the dtype of `like`, which is the argument `likeArgument`. */
@@ -42,12 +37,7 @@ export function expectDTypeOf(
 
 export function expectShape(op: string, argument: string, t: Tensor, shape: Shape, why: string): void {
   if (sameShape(t.shape, shape)) return;
-  throw new ShapeError({
-    op,
-    argument,
-    expected: `must have shape ${formatShape(shape)} (${why})`,
-    received: formatShape(t.shape),
-  });
+  throw shapeError(op, argument, `must have shape ${formatShape(shape)} (${why})`, t.shape);
 }
 
 /** Checks that an option is one of a few words. */
@@ -59,10 +49,5 @@ export function oneOf<W extends string>(
 ): W {
   const found = words.find((word) => word === value);
   if (found !== undefined) return found;
-  throw new ArgumentTypeError({
-    op,
-    argument,
-    expected: `must be one of ${words.join(', ')}`,
-    received: describe(value),
-  });
+  throw typeError(op, argument, `must be one of ${words.join(', ')}`, value);
 }

@@ -1,6 +1,6 @@
 /** Elements limited to a range. */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 import { real } from '../shape';
 import { type Tensor, expectTensor } from '../tensor/tensor';
 import { ge, le, logicalAnd, maximum, minimum, where } from './elementwise';
@@ -45,12 +45,7 @@ function limited(op: string, input: Tensor, min: number | null, max: number | nu
 export function clamp(input: Tensor, options: ClampOptions): Tensor {
   const { min = null, max = null } = options ?? {};
   if (min === null && max === null) {
-    throw new ArgumentTypeError({
-      op: 'clamp',
-      argument: 'options',
-      expected: 'must have min, max or both',
-      received: describe(options),
-    });
+    throw typeError('clamp', 'options', 'must have min, max or both', options);
   }
   return limited('clamp', input, min, max);
 }

@@ -1,5 +1,5 @@
 /** How convolutions may round. */
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 
 let exact = process.env.LAMINAE_EXACT_CONV === '1';
 
@@ -27,12 +27,7 @@ let exact = process.env.LAMINAE_EXACT_CONV === '1';
  */
 export function setExactConv(value: boolean): void {
   if (typeof value !== 'boolean') {
-    throw new ArgumentTypeError({
-      op: 'setExactConv',
-      argument: 'value',
-      expected: 'must be a boolean',
-      received: describe(value),
-    });
+    throw typeError('setExactConv', 'value', 'must be a boolean', value);
   }
   exact = value;
 }

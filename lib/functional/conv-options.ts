@@ -1,5 +1,5 @@
 /** The options of convolutions, read and checked. */
-import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
+import { ArgumentRangeError, rangeError, typeError } from '../errors';
 import { formatShape, type Size } from '../shape';
 import { effectiveKernel, maxSize, type SpatialRank } from './spatial';
 
@@ -39,13 +39,12 @@ function numbers(op: string, argument: string, value: unknown, rank: SpatialRank
   const list: unknown[] = Array.isArray(value) ? Array.from(value as readonly unknown[]) : [];
   if (list.length === rank) return list;
   const form = new Array<string>(rank).fill('number').join(', ');
-  const expected = `must be a number or [${form}]`;
-  throw new ArgumentTypeError({ op, argument, expected, received: describe(value) });
+  throw typeError(op, argument, `must be a number or [${form}]`, value);
 }
 
 function checkNumber(op: string, argument: string, value: unknown): number {
   if (typeof value === 'number') return value;
-  throw new ArgumentTypeError({ op, argument, expected: 'must be a number', received: describe(value) });
+  throw typeError(op, argument, 'must be a number', value);
 }
 
 /** Stride or dilation: integers from 1. */
@@ -60,8 +59,7 @@ export function steps(
     const v = checkNumber(op, name, entry);
     if (Number.isInteger(v) && v >= 1 && v <= maxSize) return v;
     const integer = argument === 'stride' || !Number.isInteger(v) ? 'an integer ' : '';
-    const expected = `must be ${integer}>= 1${v > maxSize ? ` and <= ${maxSize}` : ''}`;
-    throw new ArgumentRangeError({ op, argument: name, expected, received: describe(v) });
+    throw rangeError(op, name, `must be ${integer}>= 1${v > maxSize ? ` and <= ${maxSize}` : ''}`, v);
   });
 }
 
@@ -69,8 +67,7 @@ export function steps(
 function amount(op: string, argument: string, value: unknown, whole: unknown): number {
   const v = checkNumber(op, argument, value);
   if (Number.isInteger(v) && v >= 0) return v;
-  const expected = Number.isInteger(v) ? 'must be >= 0' : 'must be an integer >= 0';
-  throw new ArgumentRangeError({ op, argument, expected, received: describe(whole) });
+  throw rangeError(op, argument, Number.isInteger(v) ? 'must be >= 0' : 'must be an integer >= 0', whole);
 }
 
 /** Integers from 0, one per dimension. */
@@ -106,7 +103,7 @@ export function paddingPairs(
   if (typeof value === 'string') {
     const expected =
       'must be "same", "valid", a number >= 0, one per dimension or [before, after] per dimension';
-    throw new ArgumentRangeError({ op, argument, expected, received: describe(value) });
+    throw rangeError(op, argument, expected, value);
   }
   return numbers(op, argument, value, rank).map((entry, i) => {
     if (!Array.isArray(entry)) {
@@ -115,8 +112,7 @@ export function paddingPairs(
     }
     const pair: unknown[] = Array.from(entry as readonly unknown[]);
     if (pair.length !== 2) {
-      const expected = 'must be a number or [before, after]';
-      throw new ArgumentTypeError({ op, argument: `${argument}[${i}]`, expected, received: describe(pair) });
+      throw typeError(op, `${argument}[${i}]`, 'must be a number or [before, after]', pair);
     }
     return [amount(op, argument, pair[0], pair), amount(op, argument, pair[1], pair)] as const;
   });
@@ -125,6 +121,5 @@ export function paddingPairs(
 export function checkGroups(op: string, value: unknown): number {
   const v = checkNumber(op, 'groups', value);
   if (Number.isInteger(v) && v >= 1) return v;
-  const expected = Number.isInteger(v) ? 'must be >= 1' : 'must be an integer >= 1';
-  throw new ArgumentRangeError({ op, argument: 'groups', expected, received: describe(v) });
+  throw rangeError(op, 'groups', Number.isInteger(v) ? 'must be >= 1' : 'must be an integer >= 1', v);
 }

@@ -2,8 +2,8 @@
  * What a convolution is before it runs: operands checked, output sizes, and the descriptor the native ops take. All for
  * any number of spatial dimensions.
  */
-import { ArgumentRangeError, describe } from '../errors';
-import { checkElementCount, checkOptions, formatShape, sizeOf, type Shape } from '../shape';
+import { ArgumentRangeError, rangeError } from '../errors';
+import { checkElementCount, checkOptions, formatShape, shapeError, sizeOf, type Shape } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { isExactConv } from './conv-exact';
 import { amounts, checkGroups, paddingPairs, steps } from './conv-options';
@@ -13,7 +13,6 @@ import {
   effectiveKernel,
   inThreeDimensions,
   maxSize,
-  shapeError,
   splitPlanes,
   timesText,
   type SpatialRank,
@@ -131,8 +130,12 @@ export const planConv = planner((call) => {
   const padded = size.map((s, d) => s + padding[d][0] + padding[d][1]);
   const tooWide = padded.find((s) => s > maxSize);
   if (tooWide !== undefined) {
-    const expected = `is too large: padded size ${tooWide.toPrecision(2)} exceeds limit ${maxSize}`;
-    throw new ArgumentRangeError({ op, argument: 'padding', expected, received: describe(call.padding) });
+    throw rangeError(
+      op,
+      'padding',
+      `is too large: padded size ${tooWide.toPrecision(2)} exceeds limit ${maxSize}`,
+      call.padding,
+    );
   }
   const reach = kernel.map((k, d) => effectiveKernel(k, dilation[d]));
   if (reach.some((r, d) => r > padded[d])) {

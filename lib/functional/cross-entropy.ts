@@ -9,7 +9,16 @@ import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { ArgumentRangeError, ShapeError } from '../errors';
 import { run } from '../native';
-import { checkOptions, formatShape, integer, real, sameShape, sizeOf, type Shape } from '../shape';
+import {
+  checkOptions,
+  formatShape,
+  integer,
+  real,
+  sameShape,
+  shapeError,
+  sizeOf,
+  type Shape,
+} from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { castTo } from './broadcast';
@@ -59,12 +68,7 @@ function checked(op: string, input: Tensor, options: CrossEntropyOptions, fromLo
   const classDim = input.ndim === 1 ? 0 : 1;
   const c = input.shape[classDim];
   if (c === 0) {
-    throw new ShapeError({
-      op,
-      argument: 'input',
-      expected: `must have at least one class in dimension ${classDim}`,
-      received: formatShape(input.shape),
-    });
+    throw shapeError(op, 'input', `must have at least one class in dimension ${classDim}`, input.shape);
   }
   const weight = options.weight ?? null;
   if (weight !== null) {

@@ -1,7 +1,6 @@
 /** Dropout: zeroes a random part in training and scales the rest, so that the expected value stays. */
 import { needsGrad, record } from '../autograd/graph';
-import { ShapeError } from '../errors';
-import { checkOptions, formatShape, real, type Shape } from '../shape';
+import { checkOptions, real, shapeError, type Shape } from '../shape';
 import { fillRandom } from '../random';
 import { fillElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
@@ -73,12 +72,7 @@ function channelDropout(
 ): Tensor {
   expectFloating(op, 'input', input);
   if (!ranks.includes(input.ndim)) {
-    throw new ShapeError({
-      op,
-      argument: 'input',
-      expected: `must have ${ranks.join(' or ')} dimensions`,
-      received: formatShape(input.shape),
-    });
+    throw shapeError(op, 'input', `must have ${ranks.join(' or ')} dimensions`, input.shape);
   }
   const kept = batched(input.ndim) ? 2 : 1;
   const maskShape = input.shape.map((size, d) => (d < kept ? size : 1));
@@ -146,8 +140,7 @@ export function featureAlphaDropout(input: Tensor, p = 0.5, options: DropoutOpti
   const op = 'featureAlphaDropout';
   expectFloating(op, 'input', input);
   if (input.ndim < 2) {
-    const expected = 'must have at least 2 dimensions';
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', 'must have at least 2 dimensions', input.shape);
   }
   return floored(
     op,

@@ -6,7 +6,7 @@
  */
 import { needsGrad, record } from '../autograd/graph';
 import { isFloating, promote, type DType } from '../dtype';
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 import { binaryFns, compareFns, run, type BinaryFn, type CompareFn } from '../native';
 import { broadcastShapes, broadcastStrides, sameShape, type Shape } from '../shape';
 import { cloneElements, contiguousElements, fillElements } from '../tensor/copy';
@@ -162,7 +162,7 @@ function binary(fn: BinaryFn, a: Operand, b: Operand): Tensor {
   checkOperand(op, 'other', b);
   if (a instanceof Tensor) return scalarBinary(fn, a, b as number, false);
   if (b instanceof Tensor) return scalarBinary(fn, b, a, true);
-  throw new ArgumentTypeError({ op, argument: 'input', expected: 'must be a Tensor', received: describe(a) });
+  throw typeError(op, 'input', 'must be a Tensor', a);
 }
 
 function tensorBinary(fn: BinaryFn, a: Tensor, b: Tensor): Tensor {

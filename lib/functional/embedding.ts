@@ -1,7 +1,7 @@
 /** Rows of a table by number. */
 import { needsGrad, record } from '../autograd/graph';
-import { DTypeError, ShapeError } from '../errors';
-import { checkOptions, formatShape, integer } from '../shape';
+import { DTypeError } from '../errors';
+import { checkOptions, integer, shapeError } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
 import { mul, ne } from './elementwise';
@@ -33,12 +33,7 @@ export function embedding(input: Tensor, weight: Tensor, options: EmbeddingOptio
     throw new DTypeError({ op, argument: 'input', expected: 'must be int32', received: input.dtype });
   }
   if (weight.ndim !== 2) {
-    throw new ShapeError({
-      op,
-      argument: 'weight',
-      expected: 'must be [count, features]',
-      received: formatShape(weight.shape),
-    });
+    throw shapeError(op, 'weight', 'must be [count, features]', weight.shape);
   }
   const [count, features] = weight.shape;
   const { paddingIdx } = options;

@@ -6,9 +6,9 @@
  *     scatterAdd  y = x; y[index[i, j], j] += src[i, j]
  */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentRangeError, DTypeError, ShapeError } from '../errors';
+import { ArgumentRangeError, DTypeError } from '../errors';
 import { run } from '../native';
-import { formatShape, normalizeDim, type Shape } from '../shape';
+import { formatShape, normalizeDim, shapeError, type Shape } from '../shape';
 import { cloneElements, copyElements, fillElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { checkOperand, expectDTypeOf } from './checks';
@@ -62,12 +62,12 @@ function checkIndex(op: string, input: Tensor, dim: number, index: Tensor): numb
   const d = normalizeDim(op, dim, input.ndim);
   const fits = index.ndim === input.ndim && index.shape.every((n, i) => i === d || n <= input.shape[i]);
   if (!fits) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'index',
-      expected: `must have the rank of input ${formatShape(input.shape)} and be no larger except in dimension ${d}`,
-      received: formatShape(index.shape),
-    });
+      'index',
+      `must have the rank of input ${formatShape(input.shape)} and be no larger except in dimension ${d}`,
+      index.shape,
+    );
   }
   indexValues(op, 'index', index, 0, (input.ndim === 0 ? 1 : input.shape[d]) - 1);
   return d;
@@ -146,12 +146,7 @@ export function gather(input: Tensor, dim: number, index: Tensor): Tensor {
 function checkSource(op: string, input: Tensor, index: Tensor, src: Tensor): void {
   expectDTypeOf(op, 'src', src, input, 'input');
   if (src.ndim === index.ndim && index.shape.every((n, i) => n <= src.shape[i])) return;
-  throw new ShapeError({
-    op,
-    argument: 'src',
-    expected: `must be at least as large as index ${formatShape(index.shape)}`,
-    received: formatShape(src.shape),
-  });
+  throw shapeError(op, 'src', `must be at least as large as index ${formatShape(index.shape)}`, src.shape);
 }
 
 /** The part of a source that an index reads. */

@@ -7,9 +7,9 @@
 import { needsGrad, record } from '../autograd/graph';
 import { isGradEnabled } from '../autograd/grad-mode';
 import { isFloating, type DType } from '../dtype';
-import { DTypeError, GraphError, ShapeError } from '../errors';
+import { DTypeError, GraphError } from '../errors';
 import { binaryFns, run, type BinaryFn } from '../native';
-import { formatShape, real, sameShape } from '../shape';
+import { formatShape, real, sameShape, shapeError } from '../shape';
 import { fillRandom } from '../random';
 import { cloneElements, copyElements, fillElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
@@ -60,12 +60,7 @@ function edit(op: string, t: Tensor, other: Operand, compute: (old: Tensor) => T
   }
   const y = compute(old);
   if (!sameShape(y.shape, t.shape)) {
-    throw new ShapeError({
-      op,
-      argument: 'other',
-      expected: `must broadcast to the tensor's shape ${formatShape(t.shape)}`,
-      received: formatShape(y.shape),
-    });
+    throw shapeError(op, 'other', `must broadcast to the tensor's shape ${formatShape(t.shape)}`, y.shape);
   }
   if (!mayBecome(y.dtype, t.dtype)) {
     throw new DTypeError({
@@ -210,12 +205,12 @@ export function set(t: Tensor, indices: readonly Index[], value: Operand): Tenso
   const lead = source.ndim - part.shape.length;
   const fits = source.shape.every((d, i) => d === 1 || (i >= lead && d === part.shape[i - lead]));
   if (!fits) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'value',
-      expected: `must broadcast to the selected part ${formatShape(part.shape)}`,
-      received: formatShape(source.shape),
-    });
+      'value',
+      `must broadcast to the selected part ${formatShape(part.shape)}`,
+      source.shape,
+    );
   }
   const old = t.detach();
   old.gradFn = t.gradFn;

@@ -8,7 +8,7 @@
  *     x.at(mask)                y[b] = x[b-th true place]
  */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentTypeError, DTypeError, ShapeError, describe } from '../errors';
+import { DTypeError, typeError } from '../errors';
 import { run } from '../native';
 import {
   broadcastShapes,
@@ -18,6 +18,7 @@ import {
   integer,
   normalizeDim,
   readList,
+  shapeError,
   sizeOf,
   type Shape,
 } from '../shape';
@@ -90,12 +91,12 @@ function consumed(index: Index): number {
 
 function checkMask(op: string, argument: string, mask: Tensor, shape: Shape): void {
   if (mask.ndim > 0 && mask.shape.every((n, i) => n === shape[i])) return;
-  throw new ShapeError({
+  throw shapeError(
     op,
     argument,
-    expected: `must have the shape of the dimensions it selects from, ${formatShape(shape)}`,
-    received: formatShape(mask.shape),
-  });
+    `must have the shape of the dimensions it selects from, ${formatShape(shape)}`,
+    mask.shape,
+  );
 }
 
 /** Splits indices into a view and positions. */
@@ -246,13 +247,12 @@ function indexAt(op: string, x: Tensor, positions: PositionList): Tensor {
 function checkEntries(op: string, indices: readonly Index[]): void {
   readList(op, 'index', indices, 'indices, one per dimension').forEach((entry, i) => {
     if (isBasic(entry) || entry instanceof Tensor || Array.isArray(entry)) return;
-    throw new ArgumentTypeError({
+    throw typeError(
       op,
-      argument: `index[${i}]`,
-      expected:
-        "must be a number, slice(...), ':', '...', null, a list of numbers or a tensor of int32 or bool",
-      received: describe(entry),
-    });
+      `index[${i}]`,
+      "must be a number, slice(...), ':', '...', null, a list of numbers or a tensor of int32 or bool",
+      entry,
+    );
   });
 }
 
@@ -301,12 +301,7 @@ export function indexSelect(input: Tensor, dim: number, index: Tensor): Tensor {
   const d = normalizeDim(op, dim, input.ndim);
   const size = input.ndim === 0 ? 1 : input.shape[d];
   if (expectTensor(op, 'index', index).ndim > 1) {
-    throw new ShapeError({
-      op,
-      argument: 'index',
-      expected: 'must be 1-D',
-      received: formatShape(index.shape),
-    });
+    throw shapeError(op, 'index', 'must be 1-D', index.shape);
   }
   const values = indexValues(op, 'index', index, 0, size - 1);
   const x = input.ndim === 0 ? expand(input, [1]) : input;

@@ -2,13 +2,14 @@
  * Resizing of the spatial dimensions. Both modes work on one dimension after the other: nearest selects source rows,
  * bilinear mixes two of them, y = (1 - w) x[i] + w x[i + 1].
  */
-import { ArgumentTypeError, ShapeError, describe } from '../errors';
+import { ShapeError, describe, typeError } from '../errors';
 import {
   checkElementCount,
   checkOptions,
-  numberList,
   formatShape,
+  numberList,
   real,
+  shapeError,
   sizeTuple,
   type Size,
 } from '../shape';
@@ -41,12 +42,7 @@ function axes(op: string, input: Tensor, options: InterpolateOptions): Axis[] {
   const spatial = input.shape.slice(2);
   const rank = spatial.length;
   if ((options.size === undefined) === (options.scaleFactor === undefined)) {
-    throw new ArgumentTypeError({
-      op,
-      argument: 'options',
-      expected: 'must have exactly one of size and scaleFactor',
-      received: describe(Object.keys(options)),
-    });
+    throw typeError(op, 'options', 'must have exactly one of size and scaleFactor', Object.keys(options));
   }
   const { size, scaleFactor } = options;
   if (size !== undefined) {
@@ -58,12 +54,12 @@ function axes(op: string, input: Tensor, options: InterpolateOptions): Axis[] {
       ? new Array<number>(rank).fill(scaleFactor)
       : numberList(op, 'scaleFactor', scaleFactor ?? []);
   if (list.length !== rank) {
-    throw new ArgumentTypeError({
+    throw typeError(
       op,
-      argument: 'scaleFactor',
-      expected: `must be a number or one per spatial dimension of ${formatShape(input.shape)}`,
-      received: describe(scaleFactor),
-    });
+      'scaleFactor',
+      `must be a number or one per spatial dimension of ${formatShape(input.shape)}`,
+      scaleFactor,
+    );
   }
   return spatial.map((from, i) => {
     const factor = real(
@@ -127,15 +123,14 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   const mode = oneOf(op, 'mode', options.mode ?? 'nearest', ['nearest', 'bilinear']);
   const fits = mode === 'bilinear' ? input.ndim === 4 : input.ndim >= 3 && input.ndim <= 5;
   if (!fits || input.shape.slice(1).includes(0)) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'input',
-      expected:
-        mode === 'bilinear'
-          ? 'must be [N, C, H, W], not empty'
-          : 'must be [N, C, L], [N, C, H, W] or [N, C, D, H, W], not empty',
-      received: formatShape(input.shape),
-    });
+      'input',
+      mode === 'bilinear'
+        ? 'must be [N, C, H, W], not empty'
+        : 'must be [N, C, L], [N, C, H, W] or [N, C, D, H, W], not empty',
+      input.shape,
+    );
   }
   const list = axes(op, input, options);
   checkElementCount(op, [...input.shape.slice(0, 2), ...list.map((a) => a.to)], 'size');

@@ -8,11 +8,12 @@ import { record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import {
   checkOptions,
-  numberList,
   formatShape,
   integer,
+  numberList,
   real,
   sameShape,
+  shapeError,
   sizeOf,
   type Shape,
 } from '../shape';
@@ -95,14 +96,12 @@ export function layerNorm(
   const eps = checkEps(op, options.eps ?? 1e-5);
   const ends = input.shape.slice(Math.max(0, input.ndim - sizes.length));
   if (sizes.length === 0 || !sameShape(ends, sizes)) {
-    const expected = `must end in normalizedShape ${formatShape(sizes)}`;
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', `must end in normalizedShape ${formatShape(sizes)}`, input.shape);
   }
   const part = (name: 'weight' | 'bias'): Tensor | null => {
     const t = optionalOf(op, name, options[name], input);
     if (t !== null && !sameShape(t.shape, sizes)) {
-      const expected = `must have shape ${formatShape(sizes)}`;
-      throw new ShapeError({ op, argument: name, expected, received: formatShape(t.shape) });
+      throw shapeError(op, name, `must have shape ${formatShape(sizes)}`, t.shape);
     }
     return t;
   };
@@ -134,13 +133,11 @@ export function groupNorm(input: Tensor, numGroups: number, options: AffineOptio
   integer(op, 'numGroups', numGroups, 1);
   const eps = checkEps(op, options.eps ?? 1e-5);
   if (input.ndim < 2 || input.shape[1] % numGroups !== 0 || input.shape[1] === 0) {
-    const expected = `must be [N, C, ...] with C divisible by ${numGroups} groups`;
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', `must be [N, C, ...] with C divisible by ${numGroups} groups`, input.shape);
   }
   const [n, c] = input.shape;
   if (input.numel > 0 && input.numel === n * numGroups) {
-    const expected = 'needs more than 1 value per group';
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', 'needs more than 1 value per group', input.shape);
   }
   const weight = channelVector(op, 'weight', options.weight, input, c);
   const bias = channelVector(op, 'bias', options.bias, input, c);
@@ -177,14 +174,12 @@ export function instanceNorm(
   const momentum = real(op, 'momentum', options.momentum ?? 0.1, 'must be in 0..1', (v) => v >= 0 && v <= 1);
   const { useInputStats = true } = options;
   if (input.ndim < 3) {
-    const expected = 'must be [N, C, ...] with at least one spatial dimension';
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', 'must be [N, C, ...] with at least one spatial dimension', input.shape);
   }
   const [n, c] = input.shape;
   const s = sizeOf(input.shape.slice(2));
   if (useInputStats && s <= 1 && n > 0) {
-    const expected = 'needs more than 1 value per channel of a sample';
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', 'needs more than 1 value per channel of a sample', input.shape);
   }
   const vector = (name: string, t: Tensor | null | undefined): Tensor | null =>
     channelVector(op, name, t, input, c);
@@ -261,8 +256,7 @@ export function localResponseNorm(
   expectFloating(op, 'input', input);
   integer(op, 'size', size, 1);
   if (input.ndim < 3) {
-    const expected = 'must be [N, C, ...] with at least one spatial dimension';
-    throw new ShapeError({ op, argument: 'input', expected, received: formatShape(input.shape) });
+    throw shapeError(op, 'input', 'must be [N, C, ...] with at least one spatial dimension', input.shape);
   }
   const finite = (name: 'alpha' | 'beta' | 'k', value: number): number =>
     real(op, name, value, 'must be finite', Number.isFinite);

@@ -3,7 +3,7 @@ import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
 import { DTypeError, ShapeError } from '../errors';
 import { run } from '../native';
-import { broadcastShapes, formatShape, sizeOf, type Shape } from '../shape';
+import { broadcastShapes, formatShape, shapeError, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { reduceMiddle, sumTo } from './broadcast';
@@ -149,11 +149,11 @@ export function matmul(input: Tensor, other: Tensor): Tensor {
   expectTensor('matmul', 'other', other);
   checkSameFloat('matmul', input, 'input', other, 'other');
   if (input.ndim === 0 || other.ndim === 0)
-    shapeError(input.shape, other.shape, 'must have at least one dimension');
+    refuse(input.shape, other.shape, 'must have at least one dimension');
   const a = input.ndim === 1 ? reshape(input, [1, input.shape[0]]) : input;
   const b = other.ndim === 1 ? reshape(other, [other.shape[0], 1]) : other;
   const k = a.shape[a.ndim - 1];
-  if (k !== b.shape[b.ndim - 2]) shapeError(input.shape, other.shape, 'must have equal inner sizes');
+  if (k !== b.shape[b.ndim - 2]) refuse(input.shape, other.shape, 'must have equal inner sizes');
   let y: Tensor;
   if (a.ndim === 2 && b.ndim === 2) y = matrixProduct(a, b);
   else if (b.ndim === 2) {
@@ -166,7 +166,7 @@ export function matmul(input: Tensor, other: Tensor): Tensor {
   return reshape(y, shape);
 }
 
-function shapeError(a: Shape, b: Shape, rule: string): never {
+function refuse(a: Shape, b: Shape, rule: string): never {
   throw new ShapeError({
     op: 'matmul',
     argument: 'input and other',
@@ -202,7 +202,34 @@ export function outer(input: Tensor, other: Tensor): Tensor {
 
 function expectVector(op: string, argument: string, t: Tensor): void {
   if (expectTensor(op, argument, t).ndim === 1) return;
-  throw new ShapeError({ op, argument, expected: 'must be 1-D', received: formatShape(t.shape) });
+  throw shapeError(op, argument, 'must be 1-D', t.shape);
+}
+
+/** The shape that `linear` gives its operands, which are checked. */
+function linearShape(op: string, input: Tensor, weight: Tensor, bias: Tensor | null): Shape {
+  expectTensor(op, 'input', input);
+  expectTensor(op, 'weight', weight);
+  if (bias !== null) expectTensor(op, 'bias', bias);
+  checkSameFloat(op, input, 'input', weight, 'weight');
+  if (bias !== null) checkSameFloat(op, input, 'input', bias, 'bias');
+  const fail = (argument: string, expected: string, got: Shape): never => {
+    throw shapeError(op, argument, expected, got);
+  };
+  if (weight.ndim !== 2) fail('weight', 'must be 2-D [outFeatures, inFeatures]', weight.shape);
+  const [out, features] = weight.shape;
+  if (out === 0 || features === 0)
+    fail('weight', 'must have at least one feature on both sides', weight.shape);
+  if (input.ndim === 0) fail('input', 'must have at least one dimension', input.shape);
+  const shape = [...input.shape];
+  const given = shape.pop();
+  if (given !== features) {
+    const rule = `must have ${features} features in its last dimension`;
+    fail('input', `${rule} (weight ${formatShape(weight.shape)})`, input.shape);
+  }
+  if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== out))
+    fail('bias', `must have shape [${out}]`, bias.shape);
+  shape.push(out);
+  return shape;
 }
 
 /**
@@ -217,33 +244,11 @@ export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null
   return linearThen(input, weight, bias, noEnding);
 }
 
-/** {@link linear} with `ending`, in the same pass where no gradient is recorded. @internal */
+/** {@link linear} with `ending`, in the same call where no gradient is recorded. @internal */
 export function linearThen(input: Tensor, weight: Tensor, bias: Tensor | null, ending: Ending): Tensor {
   const op = 'linear';
-  expectTensor(op, 'input', input);
-  expectTensor(op, 'weight', weight);
-  if (bias !== null) expectTensor(op, 'bias', bias);
-  checkSameFloat(op, input, 'input', weight, 'weight');
-  if (bias !== null) checkSameFloat(op, input, 'input', bias, 'bias');
-  const fail = (argument: string, expected: string, got: Shape): never => {
-    throw new ShapeError({ op, argument, expected, received: formatShape(got) });
-  };
-  if (weight.ndim !== 2) fail('weight', 'must be 2-D [outFeatures, inFeatures]', weight.shape);
+  const shape = linearShape(op, input, weight, bias);
   const [out, features] = weight.shape;
-  if (out === 0 || features === 0)
-    fail('weight', 'must have at least one feature on both sides', weight.shape);
-  if (input.ndim === 0) fail('input', 'must have at least one dimension', input.shape);
-  if (input.shape[input.ndim - 1] !== features) {
-    fail(
-      'input',
-      `must have ${features} features in its last dimension (weight ${formatShape(weight.shape)})`,
-      input.shape,
-    );
-  }
-  if (bias !== null && (bias.ndim !== 1 || bias.shape[0] !== out))
-    fail('bias', `must have shape [${out}]`, bias.shape);
-  const shape = [...input.shape];
-  shape[shape.length - 1] = out;
   const add = addOf(op, ending, input, shape, 'the result');
   const isRecorded = needsGrad(input, weight, bias);
   const own = isRecorded || needsGrad(add) ? noEnding : ending;

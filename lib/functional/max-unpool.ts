@@ -2,7 +2,7 @@
  * Max unpooling: puts values back where max pooling found them, with zeros elsewhere.
  */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentRangeError, DTypeError, ShapeError } from '../errors';
+import { ArgumentRangeError, DTypeError } from '../errors';
 import { run } from '../native';
 import { expectTensor, Tensor } from '../tensor/tensor';
 import { contiguousElements } from '../tensor/copy';
@@ -11,6 +11,7 @@ import {
   formatShape,
   integer,
   sameShape,
+  shapeError,
   sizeOf,
   sizeTuple,
   type Shape,
@@ -56,12 +57,12 @@ function unpooledSize(
     (outputSize === undefined || [rank, rank + 1, rank + 2].includes(outputSize.length)) &&
     given.every((s, i) => s >= lowest[i] && s < usual[i] + stride[i]);
   if (!fits) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'outputSize',
-      expected: `must lie between ${formatShape(lowest)} and ${formatShape(usual.map((s, i) => s + stride[i] - 1))}`,
-      received: formatShape(given),
-    });
+      'outputSize',
+      `must lie between ${formatShape(lowest)} and ${formatShape(usual.map((s, i) => s + stride[i] - 1))}`,
+      given,
+    );
   }
   return given.map((s, i) => integer(op, `outputSize[${i}]`, s, 1, 2 ** 31 - 1));
 }
@@ -100,12 +101,12 @@ function maxUnpool(
     throw new DTypeError({ op, argument: 'indices', expected: 'must be int32', received: indices.dtype });
   }
   if (!sameShape(indices.shape, input.shape)) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'indices',
-      expected: `must have the shape of input ${formatShape(input.shape)}`,
-      received: formatShape(indices.shape),
-    });
+      'indices',
+      `must have the shape of input ${formatShape(input.shape)}`,
+      indices.shape,
+    );
   }
   const { lead, size } = poolPlanes(op, input, rank);
   const out = unpooledSize(op, rank, size, kernelSize, options);

@@ -5,8 +5,8 @@
  * gradient (each border element adds to the element it came from) is that of the selection.
  */
 import { record } from '../autograd/graph';
-import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
-import { checkOptions, formatShape, integer, real, type Shape } from '../shape';
+import { ArgumentRangeError, ShapeError, typeError } from '../errors';
+import { checkOptions, formatShape, integer, real, shapeError, type Shape } from '../shape';
 import { copyElements, fillElements } from '../tensor/copy';
 import { tensor } from '../tensor/create';
 import { Tensor, expectTensor } from '../tensor/tensor';
@@ -32,12 +32,12 @@ interface Border {
 
 function borders(op: string, input: Tensor, padding: readonly number[]): Border[] {
   if (!Array.isArray(padding) || padding.length % 2 !== 0 || padding.length > 2 * input.ndim) {
-    throw new ArgumentTypeError({
+    throw typeError(
       op,
-      argument: 'padding',
-      expected: `must hold a pair per padded dimension, last dimension first, for input ${formatShape(input.shape)}`,
-      received: describe(padding),
-    });
+      'padding',
+      `must hold a pair per padded dimension, last dimension first, for input ${formatShape(input.shape)}`,
+      padding,
+    );
   }
   const values = padding.map((v, i) => integer(op, `padding[${i}]`, v, -(2 ** 31), 2 ** 31));
   return Array.from({ length: values.length / 2 }, (_, i) => ({
@@ -144,12 +144,12 @@ export function pad(input: Tensor, padding: readonly number[], options: PadOptio
   }
   const spatial = list.length;
   if (spatial === 0 || (input.ndim !== spatial + 1 && input.ndim !== spatial + 2)) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'input',
-      expected: `must have ${spatial} padded dimensions after channels (and batch) in mode ${mode}`,
-      received: formatShape(input.shape),
-    });
+      'input',
+      `must have ${spatial} padded dimensions after channels (and batch) in mode ${mode}`,
+      input.shape,
+    );
   }
   return list.reduce((t, border) => {
     if (border.before === 0 && border.after === 0) return t;

@@ -1,12 +1,11 @@
 /** Moving elements between channels and pixels (Shi et al., "Sub-pixel convolution", 2016). */
-import { ShapeError } from '../errors';
-import { formatShape, integer } from '../shape';
+import { integer, shapeError } from '../shape';
 import { type Tensor, expectTensor } from '../tensor/tensor';
 import { permute, reshape } from './views';
 
 function checkImage(op: string, input: Tensor, rule: string, ok: boolean): void {
   if (input.ndim >= 3 && ok) return;
-  throw new ShapeError({ op, argument: 'input', expected: rule, received: formatShape(input.shape) });
+  throw shapeError(op, 'input', rule, input.shape);
 }
 
 /**

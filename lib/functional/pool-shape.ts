@@ -3,14 +3,13 @@
  * for one, two and three spatial dimensions.
  */
 import { ArgumentRangeError, ShapeError } from '../errors';
-import { integer, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
+import { integer, shapeError, sizeOf, sizeTuple, type Shape, type Size } from '../shape';
 import type { Tensor } from '../tensor/tensor';
 import { Plans, withOwnShape } from './plans';
 import {
   effectiveKernel,
   inThreeDimensions,
   maxSize,
-  shapeError,
   splitPlanes,
   timesText,
   type SpatialRank,

@@ -5,7 +5,7 @@
  * first wins, NaN wins over everything. Source: https://pytorch.org/docs/stable/nn.functional.html#pooling-functions
  */
 import { needsGrad, record } from '../autograd/graph';
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 import { run } from '../native';
 import { checkOptions, real, type Size } from '../shape';
 import { contiguousElements } from '../tensor/copy';
@@ -37,7 +37,7 @@ const maxByteCells = 255;
 
 function checkFlag(op: string, argument: string, value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return;
-  throw new ArgumentTypeError({ op, argument, expected: 'must be true or false', received: describe(value) });
+  throw typeError(op, argument, 'must be true or false', value);
 }
 
 // ---- maximum ----

@@ -1,6 +1,15 @@
 /** Tensors cut into pieces, repeated, reversed, rotated; all made of views and `cat`, so gradients follow. */
-import { ArgumentRangeError, ShapeError, describe } from '../errors';
-import { checkShape, formatShape, integer, normalizeDim, normalizeDims, numberList, sizeOf } from '../shape';
+import { ArgumentRangeError, ShapeError, rangeError } from '../errors';
+import {
+  checkShape,
+  formatShape,
+  integer,
+  normalizeDim,
+  normalizeDims,
+  numberList,
+  shapeError,
+  sizeOf,
+} from '../shape';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { clone } from './elementwise';
 import { indexSelect } from './indexing';
@@ -37,12 +46,7 @@ export function split(input: Tensor, splitSize: number | readonly number[], dim 
   const sizes = checkShape(op, splitSize, 'splitSize');
   const total = sizes.reduce((sum, n) => sum + n, 0);
   if (total !== size) {
-    throw new ArgumentRangeError({
-      op,
-      argument: 'splitSize',
-      expected: `must add up to ${size}, the size of dimension ${d}`,
-      received: describe(sizes),
-    });
+    throw rangeError(op, 'splitSize', `must add up to ${size}, the size of dimension ${d}`, sizes);
   }
   let start = 0;
   return sizes.map((n) => {
@@ -130,12 +134,12 @@ export function repeat(input: Tensor, repeats: readonly number[]): Tensor {
   expectTensor(op, 'input', input);
   const counts = checkShape(op, repeats, 'repeats');
   if (counts.length < input.ndim) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'repeats',
-      expected: `must have at least ${input.ndim} entries, one per dimension of ${formatShape(input.shape)}`,
-      received: formatShape(counts),
-    });
+      'repeats',
+      `must have at least ${input.ndim} entries, one per dimension of ${formatShape(input.shape)}`,
+      counts,
+    );
   }
   const lead = counts.length - input.ndim;
   const y = reshape(input, [...new Array<number>(lead).fill(1), ...input.shape]);
@@ -177,7 +181,7 @@ export function movedim(
   const listed = (argument: string, dims: number | readonly number[]): number[] => {
     const list = numberList(op, argument, dims).map((d) => normalizeDim(op, d, input.ndim, argument));
     if (new Set(list).size === list.length) return list;
-    throw new ArgumentRangeError({ op, argument, expected: 'must not repeat', received: describe(dims) });
+    throw rangeError(op, argument, 'must not repeat', dims);
   };
   const from = listed('source', source);
   const to = listed('destination', destination);

@@ -5,14 +5,13 @@
  */
 import { needsGrad, record } from '../autograd/graph';
 import { isFloating } from '../dtype';
-import { ShapeError } from '../errors';
 import { run } from '../native';
 import {
   checkOptions,
   contiguousStrides,
-  formatShape,
   normalizeDims,
   real,
+  shapeError,
   sizeOf,
   type Shape,
 } from '../shape';
@@ -104,12 +103,7 @@ export function widened(t: Tensor, r: Reducing): Tensor {
 
 /** For reductions that have no result for no elements. */
 export function emptyError(op: string, t: Tensor): never {
-  throw new ShapeError({
-    op,
-    argument: 'input',
-    expected: 'must not be empty along the reduced dimension',
-    received: formatShape(t.shape),
-  });
+  throw shapeError(op, 'input', 'must not be empty along the reduced dimension', t.shape);
 }
 
 /** Integers and bools through float64, which holds them exactly. */

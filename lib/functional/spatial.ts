@@ -1,6 +1,5 @@
 /** Inputs with one, two or three spatial dimensions. The native ops always get three, with sizes 1 in front. */
-import { ShapeError } from '../errors';
-import { formatShape, type Shape } from '../shape';
+import { shapeError, type Shape } from '../shape';
 
 /** Number of spatial dimensions. */
 export type SpatialRank = 1 | 2 | 3;
@@ -9,10 +8,6 @@ export type SpatialRank = 1 | 2 | 3;
 export const maxSize = 2 ** 31 - 1;
 
 const letters = { 1: 'L', 2: 'H,W', 3: 'D,H,W' } as const;
-
-export function shapeError(op: string, argument: string, expected: string, shape: Shape): ShapeError {
-  return new ShapeError({ op, argument, expected, received: formatShape(shape) });
-}
 
 /** An input [...lead, ...size] with lead [n, c] or [c]. @throws ShapeError if it is none, or empty but for n */
 export function splitPlanes(op: string, shape: Shape, rank: SpatialRank): { lead: number[]; size: number[] } {

@@ -8,7 +8,7 @@
 import { record } from '../autograd/graph';
 import { ShapeError } from '../errors';
 import { binaryFns, run } from '../native';
-import { checkOptions, contiguousStrides, formatShape, sizeTuple, type Size } from '../shape';
+import { checkOptions, contiguousStrides, shapeError, sizeTuple, type Size } from '../shape';
 import { cloneElements, contiguousElements, fillElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
 import { expectFloating } from './checks';
@@ -116,12 +116,7 @@ function addCells(image: Tensor, to: Tensor, from: Tensor): void {
 function batched(op: string, input: Tensor, rank: number, form: string): { x: Tensor; single: boolean } {
   if (input.ndim === rank) return { x: input, single: false };
   if (input.ndim === rank - 1) return { x: reshape(input, [1, ...input.shape]), single: true };
-  throw new ShapeError({
-    op,
-    argument: 'input',
-    expected: `must be ${form}`,
-    received: formatShape(input.shape),
-  });
+  throw shapeError(op, 'input', `must be ${form}`, input.shape);
 }
 
 /**
@@ -162,12 +157,12 @@ export function fold(input: Tensor, outputSize: Size, kernelSize: Size, options:
   const cells = w.kernel[0] * w.kernel[1];
   const count = w.out[0] * w.out[1];
   if (x.shape[1] % cells !== 0 || x.shape[1] === 0 || x.shape[2] !== count) {
-    throw new ShapeError({
+    throw shapeError(
       op,
-      argument: 'input',
-      expected: `must have a multiple of ${cells} rows and ${count} columns (${w.out.join('x')} windows)`,
-      received: formatShape(input.shape),
-    });
+      'input',
+      `must have a multiple of ${cells} rows and ${count} columns (${w.out.join('x')} windows)`,
+      input.shape,
+    );
   }
   const y = record(op, folded(x.detach(), size, w), [x], (grad) => [unfolded(contiguousElements(grad), w)]);
   return single ? reshape(y, y.shape.slice(1)) : y;

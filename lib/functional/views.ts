@@ -6,7 +6,7 @@
  */
 import { record } from '../autograd/graph';
 import { promote } from '../dtype';
-import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
+import { ArgumentRangeError, ShapeError, rangeError, typeError } from '../errors';
 import {
   checkShape,
   contiguousStrides,
@@ -15,6 +15,7 @@ import {
   normalizeDim,
   readList,
   sameShape,
+  shapeError,
   sizeOf,
   type Shape,
 } from '../shape';
@@ -97,12 +98,7 @@ export function permute(input: Tensor, dims: readonly number[]): Tensor {
     normalizeDim('permute', d, input.ndim, 'dims'),
   );
   if (order.length !== input.ndim || new Set(order).size !== input.ndim) {
-    throw new ArgumentRangeError({
-      op: 'permute',
-      argument: 'dims',
-      expected: `must name each of the ${input.ndim} dimensions once`,
-      received: describe(dims),
-    });
+    throw rangeError('permute', 'dims', `must name each of the ${input.ndim} dimensions once`, dims);
   }
   const y = input.viewAs(
     order.map((d) => input.shape[d]),
@@ -161,12 +157,12 @@ export function expand(input: Tensor, wanted: readonly number[]): Tensor {
   checkShape('expand', target);
   const fits = lead >= 0 && input.shape.every((d, i) => d === 1 || d === target[lead + i]);
   if (!fits) {
-    throw new ShapeError({
-      op: 'expand',
-      argument: 'shape',
-      expected: `must extend ${formatShape(input.shape)} along dimensions of size 1`,
-      received: formatShape(shape),
-    });
+    throw shapeError(
+      'expand',
+      'shape',
+      `must extend ${formatShape(input.shape)} along dimensions of size 1`,
+      shape,
+    );
   }
   const strides = target.map((d, i) =>
     i < lead || input.shape[i - lead] !== d ? 0 : input.strides[i - lead],
@@ -224,12 +220,12 @@ function clampedRange(s: Slice, size: number): { start: number; count: number } 
 export function region(op: string, t: Tensor, indices: readonly BasicIndex[]): Region {
   const consuming = indices.filter((i) => i !== null && i !== '...').length;
   if (consuming > t.ndim || indices.filter((i) => i === '...').length > 1) {
-    throw new ArgumentRangeError({
+    throw rangeError(
       op,
-      argument: 'index',
-      expected: `must have at most ${t.ndim} entries for shape ${formatShape(t.shape)} and at most one '...'`,
-      received: describe(indices),
-    });
+      'index',
+      `must have at most ${t.ndim} entries for shape ${formatShape(t.shape)} and at most one '...'`,
+      indices,
+    );
   }
   const shape: number[] = [];
   const strides: number[] = [];
@@ -261,12 +257,7 @@ export function region(op: string, t: Tensor, indices: readonly BasicIndex[]): R
       offset += (i < 0 ? i + size : i) * t.strides[dim];
       dim++;
     } else {
-      throw new ArgumentTypeError({
-        op,
-        argument: `index[${position}]`,
-        expected: "must be a number, slice(...), ':', '...' or null",
-        received: describe(index),
-      });
+      throw typeError(op, `index[${position}]`, "must be a number, slice(...), ':', '...' or null", index);
     }
   });
   keep(t.ndim - dim);
@@ -319,12 +310,7 @@ export function unbind(input: Tensor, dim = 0): Tensor[] {
 
 function checkList(op: string, tensors: readonly Tensor[]): void {
   if (!Array.isArray(tensors) || tensors.length === 0) {
-    throw new ArgumentTypeError({
-      op,
-      argument: 'tensors',
-      expected: 'must be a non-empty array of tensors',
-      received: describe(tensors),
-    });
+    throw typeError(op, 'tensors', 'must be a non-empty array of tensors', tensors);
   }
   Array.from(tensors).forEach((t, i) => expectTensor(op, `tensors[${i}]`, t)); // holes are seen too
 }
@@ -338,12 +324,12 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
     s.length === first.ndim && s.every((v, i) => i === d || v === first.shape[i]);
   tensors.forEach((t, i) => {
     if (first.ndim === 0 || !matches(t.shape)) {
-      throw new ShapeError({
-        op: 'cat',
-        argument: `tensors[${i}]`,
-        expected: `must match ${formatShape(first.shape)} in every dimension but ${d}`,
-        received: formatShape(t.shape),
-      });
+      throw shapeError(
+        'cat',
+        `tensors[${i}]`,
+        `must match ${formatShape(first.shape)} in every dimension but ${d}`,
+        t.shape,
+      );
     }
   });
   const dtype = tensors.map((t) => t.dtype).reduce(promote);
@@ -371,12 +357,7 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   checkList('stack', tensors);
   tensors.forEach((t, i) => {
     if (!sameShape(t.shape, tensors[0].shape)) {
-      throw new ShapeError({
-        op: 'stack',
-        argument: `tensors[${i}]`,
-        expected: `must have shape ${formatShape(tensors[0].shape)}`,
-        received: formatShape(t.shape),
-      });
+      throw shapeError('stack', `tensors[${i}]`, `must have shape ${formatShape(tensors[0].shape)}`, t.shape);
     }
   });
   const d = normalizeDim('stack', dim, tensors[0].ndim + 1);

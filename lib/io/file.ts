@@ -18,7 +18,7 @@ import type { Stats } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { isNativeError } from 'node:util/types';
-import { AllocationError, ArgumentTypeError, LaminaeError, describe, isLaminaeError } from '../errors';
+import { AllocationError, LaminaeError, describe, isLaminaeError, typeError } from '../errors';
 import { formatError, printablePath } from './format-error';
 
 /** One system call moves less than 2 GiB. */
@@ -39,12 +39,7 @@ function systemReason(cause: unknown): string {
 
 function checkPath(op: string, filePath: unknown): asserts filePath is string {
   if (typeof filePath !== 'string') {
-    throw new ArgumentTypeError({
-      op,
-      argument: 'path',
-      expected: 'must be a string',
-      received: describe(filePath),
-    });
+    throw typeError(op, 'path', 'must be a string', filePath);
   }
 }
 

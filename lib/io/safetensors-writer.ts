@@ -1,5 +1,5 @@
 /** Writes safetensors bytes: only what the reader takes, and equal bytes for equal content. */
-import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe, printable } from '../errors';
+import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe, printable, typeError } from '../errors';
 import type { ErrorDetails } from '../errors';
 import { checkShape, formatShape, sizeOf } from '../shape';
 import {
@@ -37,7 +37,7 @@ interface Written {
 
 function checkText(argument: string, value: unknown): asserts value is string {
   if (typeof value !== 'string') {
-    throw new ArgumentTypeError({ op, argument, expected: 'must be a string', received: describe(value) });
+    throw typeError(op, argument, 'must be a string', value);
   }
   if (hasLoneSurrogate(value)) {
     const expected = 'must pair its surrogates (UTF-8 has no others)';

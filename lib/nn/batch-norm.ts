@@ -10,7 +10,7 @@ import { ShapeError } from '../errors';
 import { batchNorm } from '../functional/batch-norm';
 import type { Ending } from '../functional/ending';
 import { add_ } from '../functional/in-place';
-import { checkOptions, formatShape, integer, real } from '../shape';
+import { checkOptions, formatShape, integer, real, shapeError } from '../shape';
 import { ones, zeros } from '../tensor/create';
 import { keep } from '../tensor/scope';
 import type { Tensor } from '../tensor/tensor';
@@ -115,12 +115,7 @@ export abstract class BatchNorm extends LayerWithEnding {
     }
     if (this.waits) this.reset(input.shape[1]);
     if (input.shape[1] !== this.numFeatures) {
-      throw new ShapeError({
-        op: this.constructor.name,
-        argument: 'input',
-        expected: `must have ${this.numFeatures} channels`,
-        received: formatShape(input.shape),
-      });
+      throw shapeError(this.constructor.name, 'input', `must have ${this.numFeatures} channels`, input.shape);
     }
     const tracked = this.numBatchesTracked;
     const useBatch = this.training || tracked === null;

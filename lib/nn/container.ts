@@ -1,4 +1,4 @@
-import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
+import { rangeError, typeError } from '../errors';
 import { finish, noEnding, type Ending } from '../functional/ending';
 import { givingAway } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
@@ -8,7 +8,7 @@ import { asEnding, keepsNothing, makesResult, mayOverwrite } from './in-place';
 import { Module } from './module';
 
 function refuse(op: string, argument: string, expected: string, value: unknown): never {
-  throw new ArgumentTypeError({ op, argument, expected, received: describe(value) });
+  throw typeError(op, argument, expected, value);
 }
 
 function checkModules<M extends Module>(op: string, modules: Iterable<M>, argument = 'modules'): M[] {
@@ -61,12 +61,7 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     const at = index < 0 ? index + this.length : index;
     const layer = this.layers[at];
     if (layer === undefined) {
-      throw new ArgumentRangeError({
-        op: 'Sequential.get',
-        argument: 'index',
-        expected: `must be in ${-this.length}..${this.length - 1}`,
-        received: describe(index),
-      });
+      throw rangeError('Sequential.get', 'index', `must be in ${-this.length}..${this.length - 1}`, index);
     }
     return layer;
   }
@@ -139,12 +134,7 @@ export class ModuleList<M extends Module = Module> extends Module {
   get(index: number): M {
     const module = this.list.at(index);
     if (module === undefined) {
-      throw new ArgumentRangeError({
-        op: 'ModuleList.get',
-        argument: 'index',
-        expected: `must be in ${-this.length}..${this.length - 1}`,
-        received: describe(index),
-      });
+      throw rangeError('ModuleList.get', 'index', `must be in ${-this.length}..${this.length - 1}`, index);
     }
     return module;
   }
@@ -181,12 +171,12 @@ export class ModuleDict<M extends Module = Module> extends Module {
   get(name: string): M {
     const module = this.entries.get(name);
     if (module === undefined) {
-      throw new ArgumentRangeError({
-        op: 'ModuleDict.get',
-        argument: 'name',
-        expected: `must be one of ${[...this.entries.keys()].join(', ')}`,
-        received: describe(name),
-      });
+      throw rangeError(
+        'ModuleDict.get',
+        'name',
+        `must be one of ${[...this.entries.keys()].join(', ')}`,
+        name,
+      );
     }
     return module;
   }

@@ -1,5 +1,5 @@
 /** Convolution layers. The functions, with output sizes, are in `functional/conv.ts`. */
-import { ArgumentRangeError, describe } from '../errors';
+import { rangeError } from '../errors';
 import {
   convolution,
   type ConvOptions,
@@ -108,8 +108,7 @@ export abstract class ConvLayer<
     integer(op, 'inChannels', inChannels, 1);
     for (const [argument, channels] of Object.entries({ inChannels, outChannels })) {
       if (channels % groups !== 0) {
-        const expected = `must be divisible by groups ${groups}`;
-        throw new ArgumentRangeError({ op, argument, expected, received: describe(channels) });
+        throw rangeError(op, argument, `must be divisible by groups ${groups}`, channels);
       }
     }
     const [first, second] = this.isTransposed ? [inChannels, outChannels] : [outChannels, inChannels];

@@ -3,20 +3,14 @@
  * cells, fan_out = out * kernel cells.
  */
 import { noGrad } from '../autograd/grad-mode';
-import { ShapeError } from '../errors';
 import * as inPlace from '../functional/in-place';
-import { formatShape, real, sizeOf } from '../shape';
+import { real, shapeError, sizeOf } from '../shape';
 import { Tensor } from '../tensor/tensor';
 import { Parameter } from './parameter';
 
 function fans(op: string, t: Tensor): { fanIn: number; fanOut: number } {
   if (t.ndim < 2) {
-    throw new ShapeError({
-      op,
-      argument: 'tensor',
-      expected: 'must have at least two dimensions to have fans',
-      received: formatShape(t.shape),
-    });
+    throw shapeError(op, 'tensor', 'must have at least two dimensions to have fans', t.shape);
   }
   const cells = sizeOf(t.shape.slice(2));
   return { fanIn: t.shape[1] * cells, fanOut: t.shape[0] * cells };

@@ -7,8 +7,7 @@ import {
   type LocalResponseNormOptions,
 } from '../functional/layer-norm';
 import { squeeze, unsqueeze } from '../functional/views';
-import { ShapeError } from '../errors';
-import { checkOptions, formatShape, integer, numberList } from '../shape';
+import { checkOptions, integer, numberList, shapeError } from '../shape';
 import { ones, zeros } from '../tensor/create';
 import type { Tensor } from '../tensor/tensor';
 import { Module } from './module';
@@ -123,12 +122,12 @@ abstract class InstanceNorm extends Module {
   override forward(input: Tensor): Tensor {
     const batched = input.ndim === this.rank + 2;
     if (!batched && input.ndim !== this.rank + 1) {
-      throw new ShapeError({
-        op: this.constructor.name,
-        argument: 'input',
-        expected: `must be ${this.rank + 1}-D or ${this.rank + 2}-D`,
-        received: formatShape(input.shape),
-      });
+      throw shapeError(
+        this.constructor.name,
+        'input',
+        `must be ${this.rank + 1}-D or ${this.rank + 2}-D`,
+        input.shape,
+      );
     }
     const { weight, bias } = this;
     const x = batched ? input : unsqueeze(input, 0);

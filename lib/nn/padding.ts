@@ -1,5 +1,5 @@
 /** Padding layers; the function is in `functional/pad.ts`. */
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 import { pad, type PadOptions } from '../functional/pad';
 import { integer, numberList, real } from '../shape';
 import type { Tensor } from '../tensor/tensor';
@@ -22,12 +22,7 @@ abstract class PadLayer extends Module {
     const given = numberList(op, 'padding', padding);
     const list = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : given;
     if (list.length !== 2 * rank) {
-      throw new ArgumentTypeError({
-        op,
-        argument: 'padding',
-        expected: `must be a number or ${2 * rank} numbers`,
-        received: describe(padding),
-      });
+      throw typeError(op, 'padding', `must be a number or ${2 * rank} numbers`, padding);
     }
     this.padding = list.map((v, i) => integer(op, `padding[${i}]`, v, -(2 ** 31), 2 ** 31));
   }

@@ -8,7 +8,7 @@
  * Adam adds weightDecay * param to g; AdamW shrinks the parameter by 1 - lr * weightDecay instead. AMSGrad uses the
  * largest v so far.
  */
-import { ArgumentTypeError, describe } from '../errors';
+import { typeError } from '../errors';
 import { runList } from '../native';
 import type { Tensor } from '../tensor/tensor';
 import { Optimizer, fraction, nonNegative } from './optimizer';
@@ -39,12 +39,7 @@ const defaults: Readonly<AdamOptions> = {
 function check(op: string, o: Readonly<AdamOptions>): void {
   nonNegative(op, o, ['lr', 'eps', 'weightDecay']);
   if (!Array.isArray(o.betas) || o.betas.length !== 2) {
-    throw new ArgumentTypeError({
-      op,
-      argument: 'betas',
-      expected: 'must be a pair [beta1, beta2]',
-      received: describe(o.betas),
-    });
+    throw typeError(op, 'betas', 'must be a pair [beta1, beta2]', o.betas);
   }
   fraction(op, 'betas[0]', o.betas[0]);
   fraction(op, 'betas[1]', o.betas[1]);

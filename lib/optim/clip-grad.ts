@@ -1,6 +1,6 @@
 /** Limits on gradients, between `backward()` and `step()`. */
 import { noGrad } from '../autograd/grad-mode';
-import { ArgumentTypeError, LaminaeError, describe } from '../errors';
+import { LaminaeError, typeError } from '../errors';
 import { reduceMiddle, type ReduceFn } from '../functional/broadcast';
 import { abs, maximum, minimum, pow } from '../functional/elementwise';
 import { mul_ } from '../functional/in-place';
@@ -12,22 +12,12 @@ import { Tensor } from '../tensor/tensor';
 /** The gradients of parameters that have one. */
 function gradientsOf(op: string, params: Tensor | Iterable<Tensor>): Tensor[] {
   if (typeof params !== 'object' || (params as object | null) === null || !(Symbol.iterator in params)) {
-    throw new ArgumentTypeError({
-      op,
-      argument: 'params',
-      expected: 'must be a Tensor or an iterable of tensors',
-      received: describe(params),
-    });
+    throw typeError(op, 'params', 'must be a Tensor or an iterable of tensors', params);
   }
   const list: readonly unknown[] = params instanceof Tensor ? [params] : Array.from(params);
   return list.flatMap((p, i) => {
     if (!(p instanceof Tensor)) {
-      throw new ArgumentTypeError({
-        op,
-        argument: `params[${i}]`,
-        expected: 'must be a Tensor',
-        received: describe(p),
-      });
+      throw typeError(op, `params[${i}]`, 'must be a Tensor', p);
     }
     const grad = p.peekGrad();
     return grad === null ? [] : [grad];

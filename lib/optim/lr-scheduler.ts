@@ -4,7 +4,7 @@
  *
  * A scheduler sets the first rates when it is made; call `step()` once per epoch (or batch) after `optimizer.step()`.
  */
-import { ArgumentRangeError, ArgumentTypeError, StateDictError, describe } from '../errors';
+import { ArgumentRangeError, StateDictError, describe, typeError } from '../errors';
 import { checkOptions, integer, readList, real } from '../shape';
 import { isList } from './state-dict';
 
@@ -36,12 +36,7 @@ export interface SchedulerStateDict {
 /** Checks that `optimizer` has groups. */
 export function expectSchedulable(op: string, optimizer: Schedulable): void {
   if (typeof optimizer === 'object' && optimizer !== null && Array.isArray(optimizer.paramGroups)) return;
-  throw new ArgumentTypeError({
-    op,
-    argument: 'optimizer',
-    expected: 'must be an optimizer',
-    received: describe(optimizer),
-  });
+  throw typeError(op, 'optimizer', 'must be an optimizer', optimizer);
 }
 
 export abstract class LRScheduler {

@@ -1,5 +1,5 @@
 /** The 1cycle policy (Smith and Topin, "Super-Convergence", 2017): the rate rises to a peak and falls far below its start. */
-import { ArgumentRangeError, ArgumentTypeError, describe } from '../errors';
+import { ArgumentRangeError, rangeError, typeError } from '../errors';
 import { integer, real } from '../shape';
 import { LRScheduler, type Schedulable, type ScheduledGroup, type SchedulerOptions } from './lr-scheduler';
 
@@ -58,12 +58,7 @@ function totalOf(options: OneCycleLROptions): number {
       integer('OneCycleLR', 'epochs', epochs, 1) * integer('OneCycleLR', 'stepsPerEpoch', stepsPerEpoch, 1)
     );
   }
-  throw new ArgumentTypeError({
-    op: 'OneCycleLR',
-    argument: 'totalSteps',
-    expected: 'must be given, or epochs and stepsPerEpoch',
-    received: describe(totalSteps),
-  });
+  throw typeError('OneCycleLR', 'totalSteps', 'must be given, or epochs and stepsPerEpoch', totalSteps);
 }
 
 /**
@@ -90,23 +85,13 @@ export class OneCycleLR extends LRScheduler {
     this.totalSteps = totalOf(options);
     real(op, 'pctStart', pctStart, 'must be in 0..1', (v) => v >= 0 && v <= 1);
     if (annealStrategy !== 'cos' && annealStrategy !== 'linear') {
-      throw new ArgumentTypeError({
-        op,
-        argument: 'annealStrategy',
-        expected: "must be 'cos' or 'linear'",
-        received: describe(annealStrategy),
-      });
+      throw typeError(op, 'annealStrategy', "must be 'cos' or 'linear'", annealStrategy);
     }
     this.linear = annealStrategy === 'linear';
     const groups = optimizer.paramGroups;
     const peaks = typeof maxLr === 'number' ? groups.map(() => maxLr) : Array.from(maxLr);
     if (peaks.length !== groups.length) {
-      throw new ArgumentRangeError({
-        op,
-        argument: 'maxLr',
-        expected: `must be a number or ${groups.length} numbers, one per group`,
-        received: describe(maxLr),
-      });
+      throw rangeError(op, 'maxLr', `must be a number or ${groups.length} numbers, one per group`, maxLr);
     }
     this.peaks = peaks.map((lr, i) => positive(op, typeof maxLr === 'number' ? 'maxLr' : `maxLr[${i}]`, lr));
     const first = 1 / positive(op, 'divFactor', divFactor);

@@ -11,7 +11,7 @@
  */
 import { enableGrad } from '../autograd/grad-mode';
 import { isFloating } from '../dtype';
-import { ArgumentRangeError, ArgumentTypeError, DTypeError, describe } from '../errors';
+import { ArgumentRangeError, ArgumentTypeError, DTypeError, describe, typeError } from '../errors';
 import { checkInitialized } from '../nn/parameter';
 import { checkOptions as expectOptions, real } from '../shape';
 import { cloneElements, contiguousElements, copyElements, fillElements } from '../tensor/copy';
@@ -114,12 +114,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
   /** A parameter that can be updated, or a clear error. */
   private checkParam(value: unknown, argument: string): Tensor {
     if (!(value instanceof Tensor)) {
-      throw new ArgumentTypeError({
-        op: this.name,
-        argument,
-        expected: 'must be a Tensor',
-        received: describe(value),
-      });
+      throw typeError(this.name, argument, 'must be a Tensor', value);
     }
     checkInitialized(this.name, value);
     if (!value.isLeaf) {
@@ -157,12 +152,7 @@ export abstract class Optimizer<O extends CommonOptions = CommonOptions> {
 
   private addGroup(group: unknown, argument: string): void {
     if (!isGroup(group)) {
-      throw new ArgumentTypeError({
-        op: this.name,
-        argument,
-        expected: 'must be a group { params, ...options }',
-        received: describe(group),
-      });
+      throw typeError(this.name, argument, 'must be a group { params, ...options }', group);
     }
     const { params, ...options } = group;
     const list = params instanceof Tensor ? [params] : this.listOf(params, `${argument}.params`);

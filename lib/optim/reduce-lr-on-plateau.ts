@@ -1,5 +1,5 @@
 /** Lowers the rate when a metric stops improving. */
-import { ArgumentRangeError, describe } from '../errors';
+import { rangeError } from '../errors';
 import { integer, real } from '../shape';
 import { expectTensor, type Tensor } from '../tensor/tensor';
 import { expectSchedulable, type Schedulable } from './lr-scheduler';
@@ -35,12 +35,7 @@ const nonNegative = (v: number): boolean => v >= 0 && Number.isFinite(v);
 
 function word<W extends string>(argument: string, value: W, words: readonly W[]): W {
   if (words.includes(value)) return value;
-  throw new ArgumentRangeError({
-    op: 'ReduceLROnPlateau',
-    argument,
-    expected: `must be one of ${words.join(', ')}`,
-    received: describe(value),
-  });
+  throw rangeError('ReduceLROnPlateau', argument, `must be one of ${words.join(', ')}`, value);
 }
 
 /**
@@ -82,12 +77,7 @@ export class ReduceLROnPlateau {
     const groups = optimizer.paramGroups;
     const minLrs = typeof minLr === 'number' ? groups.map(() => minLr) : Array.from(minLr);
     if (minLrs.length !== groups.length) {
-      throw new ArgumentRangeError({
-        op,
-        argument: 'minLr',
-        expected: `must be a number or ${groups.length} numbers, one per group`,
-        received: describe(minLr),
-      });
+      throw rangeError(op, 'minLr', `must be a number or ${groups.length} numbers, one per group`, minLr);
     }
     this.minLrs = minLrs.map((v) => real(op, 'minLr', v, 'must be finite and >= 0', nonNegative));
     this.eps = real(op, 'eps', eps, 'must be finite and >= 0', nonNegative);

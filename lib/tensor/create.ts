@@ -1,14 +1,14 @@
 /** Making tensors from numbers. */
 import type { DType, TypedArray } from '../dtype';
 import { dtypes } from '../dtype';
-import { ArgumentRangeError, ArgumentTypeError, ShapeError, describe } from '../errors';
+import { ArgumentTypeError, ShapeError, describe, rangeError, typeError } from '../errors';
 import {
   checkElementCount,
   checkOptions,
   checkShape,
   contiguousStrides,
-  maxRank,
   formatShape,
+  maxRank,
   real,
   sizeOf,
 } from '../shape';
@@ -33,12 +33,7 @@ export interface FromValuesOptions extends TensorOptions {
 
 export function checkDType(op: string, dtype: unknown): DType {
   if (typeof dtype === 'string' && (dtypes as readonly string[]).includes(dtype)) return dtype as DType;
-  throw new ArgumentTypeError({
-    op,
-    argument: 'dtype',
-    expected: `must be one of ${dtypes.join(', ')}`,
-    received: describe(dtype),
-  });
+  throw typeError(op, 'dtype', `must be one of ${dtypes.join(', ')}`, dtype);
 }
 
 function finish(t: Tensor, options: TensorOptions): Tensor {
@@ -83,12 +78,7 @@ function fitted(value: number, dtype: DType, where: string): number {
   if (range === undefined) return value;
   const whole = Math.trunc(value);
   if (whole >= range[0] && whole <= range[1]) return whole;
-  throw new ArgumentRangeError({
-    op: 'tensor',
-    argument: `values${where}`,
-    expected: `must be in ${range[0]}..${range[1]} for ${dtype}`,
-    received: describe(value),
-  });
+  throw rangeError('tensor', `values${where}`, `must be in ${range[0]}..${range[1]} for ${dtype}`, value);
 }
 
 function flatten(values: readonly unknown[], shape: readonly number[], out: TypedArray, dtype: DType): void {
@@ -291,12 +281,7 @@ export function arange(first: number, ...rest: (number | TensorOptions | undefin
   for (const [name, v] of Object.entries({ start, end, step }))
     real('arange', name, v, 'must be finite', Number.isFinite);
   if (step === 0 || (end - start) / step < 0) {
-    throw new ArgumentRangeError({
-      op: 'arange',
-      argument: 'step',
-      expected: `must lead from ${start} towards ${end}`,
-      received: describe(step),
-    });
+    throw rangeError('arange', 'step', `must lead from ${start} towards ${end}`, step);
   }
   const n = Math.ceil((end - start) / step);
   const dtype = checkDType('arange', options.dtype ?? 'float32');

@@ -6,15 +6,8 @@
  */
 import type { GradientHook, Node } from '../autograd/graph';
 import { arrayOf, type DType, type TypedArray } from '../dtype';
-import {
-  ArgumentRangeError,
-  ArgumentTypeError,
-  DTypeError,
-  GraphError,
-  ShapeError,
-  describe,
-} from '../errors';
-import { contiguousStrides, formatShape, sizeOf, type Shape } from '../shape';
+import { ArgumentTypeError, DTypeError, GraphError, ShapeError, describe, rangeError } from '../errors';
+import { contiguousStrides, formatShape, shapeError, sizeOf, type Shape } from '../shape';
 import { Storage } from './storage';
 
 /** Numbers in nested arrays, as `toArray` gives and `tensor` takes them. */
@@ -94,12 +87,7 @@ export class Tensor {
     if (dim === undefined) return this.shape;
     const d = typeof dim === 'number' && dim < 0 ? dim + this.ndim : dim;
     if (!Number.isInteger(d) || d < 0 || d >= this.ndim) {
-      throw new ArgumentRangeError({
-        op: 'size',
-        argument: 'dim',
-        expected: `must be in ${-this.ndim}..${this.ndim - 1}`,
-        received: describe(dim),
-      });
+      throw rangeError('size', 'dim', `must be in ${-this.ndim}..${this.ndim - 1}`, dim);
     }
     return this.shape[d];
   }
@@ -155,12 +143,7 @@ export class Tensor {
       value !== null &&
       (value.numel !== this.numel || formatShape(value.shape) !== formatShape(this.shape))
     ) {
-      throw new ShapeError({
-        op: 'grad',
-        argument: 'value',
-        expected: `must have shape ${formatShape(this.shape)}`,
-        received: formatShape(value.shape),
-      });
+      throw shapeError('grad', 'value', `must have shape ${formatShape(this.shape)}`, value.shape);
     }
     if (value !== null && value.dtype !== this.dtype) {
       throw new DTypeError({
