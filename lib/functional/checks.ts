@@ -8,7 +8,13 @@ import { Tensor, expectTensor } from '../tensor/tensor';
 export function expectFloating(op: string, argument: string, value: unknown): Tensor {
   const t = expectTensor(op, argument, value);
   if (isFloating(t.dtype)) return t;
-  throw new DTypeError({ op, argument, expected: 'must be float32 or float64', received: t.dtype });
+  throw new DTypeError({
+    op,
+    argument,
+    expected: 'must be float32 or float64',
+    received: t.dtype,
+    hint: `convert with ${argument}.to('float32')`,
+  });
 }
 
 /** Checks that `value` is a tensor or a number. */
@@ -35,6 +41,7 @@ export function expectDTypeOf(
   });
 }
 
+/** Checks that `t` has the shape that `why` says it must have. */
 export function expectShape(op: string, argument: string, t: Tensor, shape: Shape, why: string): void {
   if (sameShape(t.shape, shape)) return;
   throw shapeError(op, argument, `must have shape ${formatShape(shape)} (${why})`, t.shape);

@@ -4,10 +4,10 @@
  */
 import { ArgumentRangeError, rangeError } from '../errors';
 import { checkElementCount, checkOptions, formatShape, shapeError, sizeOf, type Shape } from '../shape';
-import { expectTensor, type Tensor } from '../tensor/tensor';
+import type { Tensor } from '../tensor/tensor';
+import { expectDTypeOf, expectFloating } from './checks';
 import { isExactConv } from './conv-exact';
 import { amounts, checkGroups, paddingPairs, steps } from './conv-options';
-import { checkSameFloat } from './matmul';
 import { Plans, withOwnShape } from './plans';
 import {
   effectiveKernel,
@@ -186,13 +186,9 @@ export const planConvTranspose = planner((call) => {
 });
 
 function checkTypes(op: string, input: Tensor, weight: Tensor, bias: Tensor | null): void {
-  expectTensor(op, 'input', input);
-  expectTensor(op, 'weight', weight);
-  checkSameFloat(op, input, 'input', weight, 'weight');
-  if (bias !== null) {
-    expectTensor(op, 'bias', bias);
-    checkSameFloat(op, input, 'input', bias, 'bias');
-  }
+  expectFloating(op, 'input', input);
+  expectDTypeOf(op, 'weight', weight, input, 'input');
+  if (bias !== null) expectDTypeOf(op, 'bias', bias, input, 'input');
 }
 
 /** The parts of an input [...batch, channels, ...size] and a weight [.., .., ...kernel], none of them empty but `batch`. */

@@ -229,17 +229,7 @@ export function crossEntropy(input: Tensor, target: Tensor, options: CrossEntrop
  */
 export function nllLoss(input: Tensor, target: Tensor, options: NllLossOptions = {}): Tensor {
   checkOptions('nllLoss', options);
-  const { reduction, weight, ignoreIndex } = options;
-  const call = checked(
-    'nllLoss',
-    input,
-    {
-      ...(reduction && { reduction }),
-      ...(weight && { weight }),
-      ...(ignoreIndex !== undefined && { ignoreIndex }),
-    },
-    false,
-  );
+  const call = checked('nllLoss', input, { ...options, labelSmoothing: 0 }, false);
   expectTensor('nllLoss', 'target', target);
   if (!sameShape(target.shape, call.shape)) wrongTarget(call, target, false);
   return indexLoss(call, target);

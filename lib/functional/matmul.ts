@@ -1,36 +1,15 @@
 /** Matrix products: the native `gemm` op behind `matmul` and `linear`. */
 import { needsGrad, record } from '../autograd/graph';
-import { isFloating } from '../dtype';
-import { DTypeError, ShapeError } from '../errors';
+import { ShapeError } from '../errors';
 import { run } from '../native';
 import { broadcastShapes, formatShape, shapeError, sizeOf, type Shape } from '../shape';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor, expectTensor } from '../tensor/tensor';
 import { reduceMiddle, sumTo } from './broadcast';
+import { expectDTypeOf, expectFloating } from './checks';
 import { mul } from './elementwise';
 import { addOf, finish, noEnding, rangeOf, type Ending } from './ending';
 import { expand, reshape, transpose, unsqueeze } from './views';
-
-/** Both floating and alike, or an error that names both. */
-export function checkSameFloat(op: string, a: Tensor, aName: string, b: Tensor, bName: string): void {
-  if (!isFloating(a.dtype)) {
-    throw new DTypeError({
-      op,
-      argument: aName,
-      expected: 'must be float32 or float64',
-      received: a.dtype,
-      hint: `convert with ${aName}.to('float32')`,
-    });
-  }
-  if (a.dtype !== b.dtype) {
-    throw new DTypeError({
-      op,
-      argument: bName,
-      expected: `must have the dtype of ${aName}, ${a.dtype}`,
-      received: b.dtype,
-    });
-  }
-}
 
 /** A matrix and whether it is read transposed: a transposed view costs no copy. */
 interface Side {
@@ -145,9 +124,8 @@ function batchedMatmul(a: Tensor, b: Tensor): Tensor {
  * @throws ShapeError if the inner sizes differ
  */
 export function matmul(input: Tensor, other: Tensor): Tensor {
-  expectTensor('matmul', 'input', input);
-  expectTensor('matmul', 'other', other);
-  checkSameFloat('matmul', input, 'input', other, 'other');
+  expectFloating('matmul', 'input', input);
+  expectDTypeOf('matmul', 'other', other, input, 'input');
   if (input.ndim === 0 || other.ndim === 0)
     refuse(input.shape, other.shape, 'must have at least one dimension');
   const a = input.ndim === 1 ? reshape(input, [1, input.shape[0]]) : input;
@@ -207,11 +185,9 @@ function expectVector(op: string, argument: string, t: Tensor): void {
 
 /** The shape that `linear` gives its operands, which are checked. */
 function linearShape(op: string, input: Tensor, weight: Tensor, bias: Tensor | null): Shape {
-  expectTensor(op, 'input', input);
-  expectTensor(op, 'weight', weight);
-  if (bias !== null) expectTensor(op, 'bias', bias);
-  checkSameFloat(op, input, 'input', weight, 'weight');
-  if (bias !== null) checkSameFloat(op, input, 'input', bias, 'bias');
+  expectFloating(op, 'input', input);
+  expectDTypeOf(op, 'weight', weight, input, 'input');
+  if (bias !== null) expectDTypeOf(op, 'bias', bias, input, 'input');
   const fail = (argument: string, expected: string, got: Shape): never => {
     throw shapeError(op, argument, expected, got);
   };

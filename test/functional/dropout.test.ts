@@ -93,7 +93,9 @@ describe('dropout', () => {
       expect(() => F.dropout(x, p)).toThrow(new RangeError(`dropout: p must be in 0..1, got ${p}`));
     }
     expect(() => F.dropout(zeros([2], { dtype: 'int32' }))).toThrow(
-      new TypeError('dropout: input must be float32 or float64, got int32'),
+      new TypeError(
+        "dropout: input must be float32 or float64, got int32 (convert with input.to('float32'))",
+      ),
     );
   });
 });

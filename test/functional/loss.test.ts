@@ -170,7 +170,7 @@ describe('crossEntropy', () => {
       );
       const integers = zeros([2, 3], { dtype: 'int32' });
       expect(thrownBy(() => F.crossEntropy(integers, labels(0, 0)), DTypeError).message).toBe(
-        'crossEntropy: input must be float32 or float64, got int32',
+        "crossEntropy: input must be float32 or float64, got int32 (convert with input.to('float32'))",
       );
     });
 
@@ -239,7 +239,9 @@ describe('losses of two tensors', () => {
       new RangeError('huberLoss: delta must be finite and > 0, got 0'),
     );
     expect(() => F.mseLoss(labels(1, 2), y)).toThrow(
-      new TypeError('mseLoss: input must be float32 or float64, got int32'),
+      new TypeError(
+        "mseLoss: input must be float32 or float64, got int32 (convert with input.to('float32'))",
+      ),
     );
     expect(() => F.mseLoss(x, JSON.parse('[1,2]') as Tensor)).toThrow(
       new TypeError('mseLoss: target must be a Tensor, got Array (make one with tensor(values))'),

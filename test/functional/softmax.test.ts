@@ -79,7 +79,9 @@ describe('softmax', () => {
 
   test('refuses integers and dimensions that are not there', () => {
     expect(() => F.softmax(zeros([2], { dtype: 'int32' }), 0)).toThrow(
-      new TypeError('softmax: input must be float32 or float64, got int32'),
+      new TypeError(
+        "softmax: input must be float32 or float64, got int32 (convert with input.to('float32'))",
+      ),
     );
     expect(() => F.softmax(zeros([2, 3]), 2)).toThrow(
       new RangeError('softmax: dim must be an integer in -2..1, got 2'),
