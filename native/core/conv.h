@@ -26,8 +26,9 @@ struct ConvShape {
 
 // A way to compute y of `Of` from x, w and bias (nullptr: none). `pack` brings the weights into the
 // form that `run` reads, of packed_size elements; it may be kept as long as they do not change.
-// Without `pack`, run reads them as they are. If it `ends`, run does the ending; else that is a
-// pass of its own.
+// Without `pack`, run reads them as they are. With `run_unpacked`, weights that are used once need
+// not be packed: it makes the same y, bit by bit, unless it returns false, as packing is quicker.
+// If it `ends`, run does the ending; else that is a pass of its own.
 template <class T, class... Of>
 struct ConvAlgorithm {
   const char* name;
@@ -36,6 +37,7 @@ struct ConvAlgorithm {
   void (*pack)(Of..., const T* w, T* packed);
   void (*run)(Of..., const T* x, const T* packed, const T* bias, T* y);
   bool ends = false;
+  bool (*run_unpacked)(Of..., const T* x, const T* w, const T* bias, T* y) = nullptr;
 };
 template <class T>
 using TapSumAlgorithm = ConvAlgorithm<T, const TapSum&>;

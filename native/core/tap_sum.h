@@ -55,6 +55,10 @@ struct TapRun {
   int64_t at[3];  // source position of the first, without tap offset: g * stride
 };
 
+// What a kernel makes of the terms it adds: a sum, more terms of the one it finds, one term after
+// the other, or a sum that is added to the one it finds.
+enum class SumOf { kNew, kContinued, kAdded };
+
 // `count` neighbouring pixels of one image, the first at `at` in its first channel.
 struct PixelRun {
   int64_t at, count;

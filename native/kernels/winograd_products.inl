@@ -1,11 +1,11 @@
 // The sums of Winograd's products, one frequency at a time: over channels for outputs, over tiles
 // for the gradient of the weights. Tiles are next to each other, with channels in lanes.
 
-// m[i][j] (+)= sum over blocks, lanes of v[block][i][lane] u[block][lane][j]: one frequency of MR
-// tiles.
+// m[i][j] = sum over blocks, lanes of v[block][i][lane] u[block][lane][j], or more of it: one
+// frequency of MR tiles.
 template <class T, int MR>
 LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t v_block,
-                                             const T* u, bool accumulate, T* m, int64_t m_block,
+                                             const T* u, SumOf sum, T* m, int64_t m_block,
                                              const T* ahead, int64_t ahead_block) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
@@ -14,6 +14,11 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
   V acc[MR][kNv];
   LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
     LAMINAE_UNROLL for (int j = 0; j < kNv; j++) acc[i][j] = V::zero();
+  }
+  if (sum == SumOf::kContinued) {
+    LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
+      LAMINAE_UNROLL for (int j = 0; j < kNv; j++) acc[i][j] = V::load(m + j * m_block + i * kW);
+    }
   }
   for (int64_t block = 0; block < blocks; block++) {
     const T* at = v;
@@ -32,7 +37,7 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
     }
     v += v_block;
   }
-  if (accumulate) {
+  if (sum == SumOf::kAdded) {
     LAMINAE_UNROLL for (int i = 0; i < MR; i++) {
       LAMINAE_UNROLL for (int j = 0; j < kNv; j++) acc[i][j] =
           acc[i][j] + V::load(m + j * m_block + i * kW);
@@ -45,15 +50,14 @@ LAMINAE_NOINLINE void winograd_product_fixed(int64_t blocks, const T* v, int64_t
 
 template <class T, int MR>
 LAMINAE_INLINE void winograd_product_dispatch(int64_t tiles, int64_t blocks, const T* v,
-                                              int64_t v_block, const T* u, bool accumulate, T* m,
+                                              int64_t v_block, const T* u, SumOf sum, T* m,
                                               int64_t m_block, const T* ahead,
                                               int64_t ahead_block) {
   if (tiles == MR) {
-    winograd_product_fixed<T, MR>(blocks, v, v_block, u, accumulate, m, m_block, ahead,
-                                  ahead_block);
+    winograd_product_fixed<T, MR>(blocks, v, v_block, u, sum, m, m_block, ahead, ahead_block);
   } else if constexpr (MR > 1) {
-    winograd_product_dispatch<T, MR - 1>(tiles, blocks, v, v_block, u, accumulate, m, m_block,
-                                         ahead, ahead_block);
+    winograd_product_dispatch<T, MR - 1>(tiles, blocks, v, v_block, u, sum, m, m_block, ahead,
+                                         ahead_block);
   }
 }
 
@@ -62,9 +66,9 @@ LAMINAE_INLINE void winograd_product_dispatch(int64_t tiles, int64_t blocks, con
 // [blocks][ahead_block], which calls to come will read as u, on the way.
 template <class T>
 void winograd_product(int64_t tiles, int64_t blocks, const T* v, int64_t v_block, const T* u,
-                      bool accumulate, T* m, int64_t m_block, const T* ahead, int64_t ahead_block) {
-  winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, accumulate, m,
-                                                 m_block, ahead, ahead_block);
+                      SumOf sum, T* m, int64_t m_block, const T* ahead, int64_t ahead_block) {
+  winograd_product_dispatch<T, GemmTile<T>::kMr>(tiles, blocks, v, v_block, u, sum, m, m_block,
+                                                 ahead, ahead_block);
 }
 
 // Input channels of winograd_correlate: a divisor of kWidth, as many as leave room for

@@ -64,11 +64,10 @@ void run_plan(const Desc& d, const ConvShape& s, bool backward, const Call& call
   const ConvPlan<T> plan(trimmed.s, backward, d.algorithm, call, scratch);
   const int64_t size = plan.packed_size();
   const bool kept = call.has(packed);
+  if (!kept || d.packed_ready == 0 || size == 0) w = trimmed.weights(w, scratch);
+  if (!kept && plan.run_unpacked(x, w, bias, y)) return;
   T* weights = kept ? call.out<T>(packed, size) : scratch.get<T>(size);
-  if (!kept || d.packed_ready == 0 || size == 0) {
-    w = trimmed.weights(w, scratch);
-    if (size > 0) plan.pack(w, weights);
-  }
+  if (size > 0 && (!kept || d.packed_ready == 0)) plan.pack(w, weights);
   plan.run(x, size > 0 ? weights : w, bias, y);
 }
 

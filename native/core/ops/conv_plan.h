@@ -93,6 +93,17 @@ class ConvPlan {
     }
   }
 
+  // The same as `run` after `pack`, if that is slower; else false.
+  bool run_unpacked(const T* x, const T* w, const T* bias, T* y) const {
+    if (whole_ != nullptr || count_ > 1) return false;
+    const TapSumAlgorithm<T>& algorithm = *parts_[0].algorithm;
+    const TapSum t = sum_at(0);
+    if (algorithm.run_unpacked == nullptr || !algorithm.run_unpacked(t, x, w, bias, y))
+      return false;
+    if (!algorithm.ends) end_all(t.ending, t.n * t.groups * t.rows * t.grid_plane(), y);
+    return true;
+  }
+
   // y from x, or of an input gradient dx from dy.
   void run(const T* x, const T* weights, const T* bias, T* y) const {
     if (whole_ != nullptr) {

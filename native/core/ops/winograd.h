@@ -23,7 +23,8 @@ struct WinogradTile {
   int64_t frequencies() const { return (lines + taps - 1) * reach(); }
   // Terms of a sum that are added in one chain, and the chains then: 9x6 pixels have 2 to 2.5 times
   // the error of 6x6. 256 terms in one chain have 1.5 times the error of 64.
-  int64_t chain() const { return reach() == 9 ? 64 : int64_t{1} << 32; }
+  static constexpr int64_t kShortChain = 64;
+  int64_t chain() const { return reach() == 9 ? kShortChain : int64_t{1} << 32; }
   int64_t count(int64_t height, int64_t width) const {  // that outputs are cut into
     return ceil_div(height, lines) * ceil_div(width, columns);
   }
@@ -103,10 +104,10 @@ void load_panel(const TapSum& s, const T* w, int64_t panel, int64_t first, int64
 // come: each is read once per block of tiles, often from memory, and every call of the kernel asks
 // for its part. 512->512 @7 batch 8 takes 2.5 ms instead of 3.2, a training step's convolutions
 // 256->256 @14 8.4 instead of 8.9.
-// Sums are made in chains of `chain` blocks, one after the other.
+// Sums are made in chains of `chain` blocks, one after the other, the first as `sum` says.
 template <class T>
 void multiply_tiles(int64_t tiles, int64_t blocks, int64_t chain, const T* v, const T* u,
-                    const T* ahead, T* m) {
+                    const T* ahead, T* m, SumOf sum = SumOf::kNew) {
   const int64_t width = kernels<T>().vec_width;
   const int64_t nr = kernels<T>().gemm_nr;
   const int64_t rows = balanced_tile(tiles, kernels<T>().gemm_mr);
@@ -116,8 +117,8 @@ void multiply_tiles(int64_t tiles, int64_t blocks, int64_t chain, const T* v, co
     for (int64_t b = 0; b < blocks; b += chain) {
       const int64_t count = std::min(chain, blocks - b);
       kernels<T>().winograd_product(std::min(rows, tiles - t), count, v + (b * tiles + t) * width,
-                                    tiles * width, u + b * width * nr, b > 0, m + t * width,
-                                    tiles * width, ahead, part);
+                                    tiles * width, u + b * width * nr, b > 0 ? SumOf::kAdded : sum,
+                                    m + t * width, tiles * width, ahead, part);
       ahead += count * part;
     }
   }

@@ -32,6 +32,25 @@ struct BlockSizes {
   int64_t channel_blocks = ceil_div(channels, width);  // vectors
   int64_t panels = ceil_div(rows, nr);
 
+  // Rows of tiles [first, last) of block `block` of channels or rows of a group, and its bias.
+  template <class T>
+  TileRows<const T> input(const T* x, int64_t group, int64_t block, int64_t first,
+                          int64_t last) const {
+    const int64_t channel = block * width;
+    return {x + (group * channels + channel) * x_plane, groups * channels * x_plane,
+            std::min(width, channels - channel), first, last};
+  }
+  template <class T>
+  TileRows<T> output(T* y, int64_t group, int64_t block, int64_t first, int64_t last) const {
+    const int64_t row = block * width;
+    return {y + (group * rows + row) * y_plane, groups * rows * y_plane,
+            std::min(width, rows - row), first, last};
+  }
+  template <class T>
+  const T* bias(const T* all, int64_t group, int64_t block) const {
+    return all == nullptr ? nullptr : all + group * rows + block * width;
+  }
+
   int64_t row_blocks() const { return panels * (nr / width); }
   int64_t place_size() const { return channel_blocks * width * nr; }  // of a panel of U
 };
@@ -139,11 +158,7 @@ void run_blocks(const Plan& plan, const T* x, const T* u, const T* bias, T* y) {
     T* v = scratch.get<T>(plan.v_elements(v_size));
     T* m = scratch.get<T>(plan.m_elements(m_size));
     parallel_items(s.channel_blocks, row_grain(plan.v_elements(block)), [&](int64_t i) {
-      const int64_t channel = i * s.width;
-      plan.input(TileRows<const T>{x + (group * s.channels + channel) * s.x_plane,
-                                   s.groups * s.channels * s.x_plane,
-                                   std::min(s.width, s.channels - channel), first, last},
-                 v + i * block, v_size);
+      plan.input(s.input(x, group, i, first, last), v + i * block, v_size);
     });
     const int64_t work = plan.product(0, v_size, m_size).blocks * s.width * s.nr * tiles;
     parallel_items(plan.products() * s.panels, conv_grain(work), [&](int64_t i) {
@@ -154,11 +169,9 @@ void run_blocks(const Plan& plan, const T* x, const T* u, const T* bias, T* y) {
                      m + p.m + panel * s.nr * tiles);
     });
     parallel_items(s.row_blocks(), row_grain(plan.m_elements(block)), [&](int64_t i) {
-      const int64_t row = i * s.width;
-      if (row >= s.rows) return;
-      plan.output(m + i * block, m_size, bias == nullptr ? nullptr : bias + group * s.rows + row,
-                  TileRows<T>{y + (group * s.rows + row) * s.y_plane, s.groups * s.rows * s.y_plane,
-                              std::min(s.width, s.rows - row), first, last});
+      if (i * s.width >= s.rows) return;
+      plan.output(m + i * block, m_size, s.bias(bias, group, i),
+                  s.output(y, group, i, first, last));
     });
   };
   tile_blocks(s.groups, s.n * map.tile_rows, map.tile_cols,
