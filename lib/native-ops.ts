@@ -28,6 +28,18 @@ const convFields = [
   'exact',
 ] as const;
 const convSumFields = [...convFields, 'packedReady'] as const;
+const gemmFields = [
+  'batch',
+  'm',
+  'n',
+  'k',
+  'transposeA',
+  'transposeB',
+  'aStride',
+  'bStride',
+  'cStride',
+  'accumulate',
+] as const;
 const poolFields = ['planes', 'in:3', 'out:3', 'kernel:3', 'stride:3', 'padding:3'] as const;
 const maxPoolFields = [...poolFields, 'dilation:3'] as const;
 const avgPoolFields = [...poolFields, 'countPadding', 'divisor'] as const;
@@ -76,38 +88,8 @@ export const opTable = {
     buffers: ['y', 'index', 'src'],
   },
   random: { fields: ['kind', 'n', 'seed', 'offset', 'a', 'b'], buffers: ['y'] },
-  gemm: {
-    fields: [
-      'batch',
-      'm',
-      'n',
-      'k',
-      'transposeA',
-      'transposeB',
-      'aStride',
-      'bStride',
-      'cStride',
-      'accumulate',
-    ],
-    buffers: ['a', 'b', 'bias', 'c'],
-  },
-  gemmThen: {
-    fields: [
-      'batch',
-      'm',
-      'n',
-      'k',
-      'transposeA',
-      'transposeB',
-      'aStride',
-      'bStride',
-      'cStride',
-      'accumulate',
-      'low',
-      'high',
-    ],
-    buffers: ['a', 'b', 'bias', 'c', 'add'],
-  },
+  gemm: { fields: gemmFields, buffers: ['a', 'b', 'bias', 'c'] },
+  gemmThen: { fields: [...gemmFields, 'low', 'high'], buffers: ['a', 'b', 'bias', 'c', 'add'] },
   softmax: { fields: ['log', 'outer', 'n', 'inner'], buffers: ['x', 'y'] },
   softmaxBackward: { fields: ['log', 'outer', 'n', 'inner'], buffers: ['y', 'dy', 'dx'] },
   crossEntropy: {

@@ -1,8 +1,9 @@
 // Activations: extremes and refusals. Numbers in general: op-cases.test.ts.
 import { describe, expect, test } from '@jest/globals';
-import { F, cpuInfo, ones, setIsa, tensor, zeros } from '../../lib';
+import { F, ones, tensor, zeros } from '../../lib';
 import type { Tensor } from '../../lib';
 import { ShapeError } from '../../lib/errors';
+import { onEveryIsa } from '../support/on-every-isa';
 
 const values = (t: Tensor): number[] => Array.from(t.toTypedArray());
 
@@ -12,18 +13,6 @@ function at(fn: (x: Tensor) => Tensor, points: readonly number[]): { value: numb
   const y = fn(x);
   y.backward(ones(y.shape));
   return { value: values(y), derivative: values(x.grad ?? zeros([0])) };
-}
-
-function onEveryIsa(body: () => void): void {
-  const { isa, available } = cpuInfo();
-  try {
-    for (const chosen of available) {
-      setIsa(chosen);
-      body();
-    }
-  } finally {
-    setIsa(isa);
-  }
 }
 
 /** Limits of value and derivative at -3e38, Infinity; NaN for what cannot be told. */

@@ -6,6 +6,7 @@ import type { Tensor } from '../../lib';
 import { run } from '../../lib/native';
 import { valuesOf } from '../support/op-values';
 import { expectBitEqual } from '../support/tolerance';
+import { thrownBy } from '../support/thrown-by';
 
 const training = { training: true } as const;
 
@@ -43,13 +44,7 @@ describe('errors', () => {
 
   test.each(rows)('%s', (_, call, kind, argument, text) => {
     const before = valuesOf(mean);
-    let error: unknown;
-    try {
-      call();
-    } catch (e) {
-      error = e;
-    }
-    expect(error).toBeInstanceOf(kind);
+    const error: unknown = thrownBy(call, kind);
     if (!isLaminaeError(error)) throw error;
     expect(error.argument).toBe(argument);
     expect(error.message).toContain(text);

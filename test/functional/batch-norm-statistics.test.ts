@@ -1,22 +1,13 @@
 // The accuracy of batch norm's statistics: whatever the mean, with outliers, in every layout; constant channels, NaN.
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 
-import { F, cpuInfo, ones, setIsa, tensor, zeros } from '../../lib';
+import { F, ones, tensor, zeros } from '../../lib';
 import type { Tensor } from '../../lib';
 import { ndArray } from '../support/nd-array';
 import { normals } from '../support/normals';
 import { valuesOf } from '../support/op-values';
 import { expectBitEqual, expectClose } from '../support/tolerance';
-
-const { isa: best, available } = cpuInfo();
-afterEach(() => setIsa(best));
-
-const onEveryIsa = (body: (isa: string) => void): void => {
-  for (const isa of available) {
-    setIsa(isa);
-    body(isa);
-  }
-};
+import { onEveryIsa } from '../support/on-every-isa';
 
 const training = { training: true } as const;
 

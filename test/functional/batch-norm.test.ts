@@ -21,20 +21,14 @@ import { normals } from '../support/normals';
 import { seededTensor, valuesOf } from '../support/op-values';
 import { gradientsOf, oracles } from '../support/reference';
 import { expectBitEqual, expectClose } from '../support/tolerance';
+import { onEveryIsa } from '../support/on-every-isa';
 
-const { isa: best, available } = cpuInfo();
+const { isa: best } = cpuInfo();
 const threads = getNumThreads();
 afterEach(() => {
   setIsa(best);
   setNumThreads(threads);
 });
-
-const onEveryIsa = (body: (isa: string) => void): void => {
-  for (const isa of available) {
-    setIsa(isa);
-    body(isa);
-  }
-};
 
 const training = { training: true } as const;
 const golden = { rtol: 0, atol: 1e-6 };

@@ -1,11 +1,12 @@
 // Losses: known values, edges, refusals. Numbers in general: op-cases.test.ts.
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { F, cpuInfo, getNumThreads, ones, setIsa, setNumThreads, tensor, zeros } from '../../lib';
+import { F, ones, setNumThreads, tensor, zeros } from '../../lib';
 import type { Tensor } from '../../lib';
 import { DTypeError, ShapeError } from '../../lib/errors';
 import { seededIndices, seededTensor, built, valuesOf } from '../support/op-values';
 import { thrownBy } from '../support/thrown-by';
 import { expectBitEqual } from '../support/tolerance';
+import { onEveryIsa } from '../support/on-every-isa';
 
 const values = (t: Tensor): number[] => Array.from(t.toTypedArray());
 const labels = (...indices: number[]): Tensor => tensor(new Int32Array(indices));
@@ -78,8 +79,6 @@ describe('crossEntropy', () => {
     ['rows', [3000, 10], [3000]],
     ['images', [3, 10, 40, 41], [3, 40, 41]],
   ] as const)('of %s gives the same bits with 1, 2 and 3 threads', (_, shape, targetShape) => {
-    const { isa, available } = cpuInfo();
-    const threads = getNumThreads();
     const target = built(seededIndices(targetShape, 1, 10), 'float32', 'contiguous');
     const once = (reduction: 'none' | 'mean'): Tensor[] => {
       const x = built(seededTensor(shape, 2, [-4, 4], 'real'), 'float32', 'contiguous').requiresGrad_();
@@ -87,24 +86,18 @@ describe('crossEntropy', () => {
       loss.backward(ones(loss.shape));
       return [loss, x.grad ?? zeros([0])];
     };
-    try {
-      for (const chosen of available) {
-        setIsa(chosen);
-        for (const reduction of ['none', 'mean'] as const) {
-          setNumThreads(1);
-          const single = once(reduction);
-          for (const count of [2, 3]) {
-            setNumThreads(count);
-            once(reduction).forEach((t, i) => {
-              expectBitEqual(valuesOf(t), valuesOf(single[i]), `${reduction} on ${chosen}, ${count} threads`);
-            });
-          }
+    onEveryIsa((isa) => {
+      for (const reduction of ['none', 'mean'] as const) {
+        setNumThreads(1);
+        const single = once(reduction);
+        for (const count of [2, 3]) {
+          setNumThreads(count);
+          once(reduction).forEach((t, i) => {
+            expectBitEqual(valuesOf(t), valuesOf(single[i]), `${reduction} on ${isa}, ${count} threads`);
+          });
         }
       }
-    } finally {
-      setIsa(isa);
-      setNumThreads(threads);
-    }
+    });
   });
 
   describe('refuses', () => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals';
 import { F, isLaminaeError, ones, tensor, zeros } from '../../lib';
 import type { Tensor } from '../../lib';
 import { run } from '../../lib/native';
+import { thrownBy } from '../support/thrown-by';
 
 type Options = Record<string, unknown>;
 
@@ -79,13 +80,7 @@ const rows: readonly Row[] = [
 
 describe.each(rows.map((row) => [row[0], row] as const))('%s', (_, [, calls, kind, argument, text]) => {
   test.each(calls.map((call, i) => [i, call] as const))('call %i', (_i, call) => {
-    let error: unknown;
-    try {
-      call();
-    } catch (e) {
-      error = e;
-    }
-    expect(error).toBeInstanceOf(kind);
+    const error: unknown = thrownBy(call, kind);
     if (!isLaminaeError(error)) throw error;
     expect(error.argument).toBe(argument);
     expect(error.message).toContain(text);

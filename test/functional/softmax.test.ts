@@ -1,21 +1,10 @@
 // Softmax and log-softmax: known values, extremes, refusals. Numbers in general: op-cases.test.ts.
 import { describe, expect, test } from '@jest/globals';
-import { F, cpuInfo, setIsa, tensor, zeros } from '../../lib';
+import { F, tensor, zeros } from '../../lib';
 import type { Tensor } from '../../lib';
+import { onEveryIsa } from '../support/on-every-isa';
 
 const values = (t: Tensor): number[] => Array.from(t.toTypedArray());
-
-function onEveryIsa(body: () => void): void {
-  const { isa, available } = cpuInfo();
-  try {
-    for (const chosen of available) {
-      setIsa(chosen);
-      body();
-    }
-  } finally {
-    setIsa(isa);
-  }
-}
 
 describe('softmax', () => {
   test('of 1, 2, 3', () => {

@@ -129,6 +129,17 @@ double ulp_distance(T got, double expected) {
   return std::fabs(static_cast<double>(got) - expected) / ulp;
 }
 
+// The largest difference; infinite if there is a NaN.
+template <class T>
+double worst_error(GuardedBuffer<T>& got, const std::vector<double>& expected) {
+  double worst = 0.0;
+  for (int64_t i = 0; i < got.size(); i++) {
+    const double error = std::fabs(static_cast<double>(got[i]) - expected[i]);
+    worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
+  }
+  return worst;
+}
+
 }  // namespace laminae_test
 
 #endif  // LAMINAE_TEST_NATIVE_KERNEL_SUPPORT_H_

@@ -16,16 +16,6 @@ namespace {
 
 constexpr int kSteps = 4;
 
-template <class T>
-double worst_error(GuardedBuffer<T>& got, const std::vector<double>& expected) {
-  double worst = 0.0;
-  for (int64_t i = 0; i < got.size(); i++) {
-    const double error = std::fabs(static_cast<double>(got[i]) - expected[i]);
-    worst = std::isnan(error) ? HUGE_VAL : std::max(worst, error);
-  }
-  return worst;
-}
-
 struct SgdOptions {
   double momentum, dampening, weight_decay;
   bool nesterov, maximize;

@@ -19,6 +19,7 @@ import {
   type Tensor,
 } from '../../lib';
 import { results } from '../support/results';
+import { onEveryIsa } from '../support/on-every-isa';
 
 /** Short, and different for any other bits. */
 const bits = (values: ArrayLike<number>): string =>
@@ -234,28 +235,21 @@ describe('linear layers and what follows them', () => {
       [{ add, relu: true }, (t) => F.relu(t.add(add))],
       [{ add: add.transpose(0, -1).clone().transpose(0, -1), relu6: true }, (t) => F.relu6(t.add(add))],
     ];
-    const [isa, threads] = [cpuInfo().isa, getNumThreads()];
-    try {
-      for (const name of cpuInfo().available) {
-        setIsa(name);
-        for (const [ending, fn] of endings) {
-          for (const count of [1, 2, 3]) {
-            setNumThreads(count);
-            noGrad(() => {
-              const wanted = bits([...fn(layer.forward(x)).toTypedArray()]);
-              expect(bits([...layer.forwardThen(x, ending).toTypedArray()])).toEqual(wanted);
-            });
-          }
+    onEveryIsa(() => {
+      for (const [ending, fn] of endings) {
+        for (const count of [1, 2, 3]) {
+          setNumThreads(count);
+          noGrad(() => {
+            const wanted = bits([...fn(layer.forward(x)).toTypedArray()]);
+            expect(bits([...layer.forwardThen(x, ending).toTypedArray()])).toEqual(wanted);
+          });
         }
-        // Memory is all that tells: in calls of their own the sum would be a second result.
-        emptyCache();
-        noGrad(() => scope(() => layer.forwardThen(x, { add, relu: true })));
-        expect(pooledBytes()).toBeLessThan(add.numel * 4);
       }
-    } finally {
-      setIsa(isa);
-      setNumThreads(threads);
-    }
+      // Memory is all that tells: in calls of their own the sum would be a second result.
+      emptyCache();
+      noGrad(() => scope(() => layer.forwardThen(x, { add, relu: true })));
+      expect(pooledBytes()).toBeLessThan(add.numel * 4);
+    });
   });
 
   test('gradients of all operands, by steps of their own', () => {

@@ -1,12 +1,13 @@
 // Every optimizer against PyTorch: the parameter after each of five steps with given gradients.
 import { describe, expect, test } from '@jest/globals';
-import { cpuInfo, getNumThreads, optim, setIsa, setNumThreads, tensor } from '../../lib';
+import { optim, setNumThreads, tensor } from '../../lib';
 import type { DType, Tensor } from '../../lib';
 import type { CaseTensor, CaseValue } from '../support/case-values';
 import { isTensor, tensorOf } from '../support/case-values';
 import { loadFixtureRecords, type FixtureRecord } from '../support/fixtures';
 import { built, valuesOf } from '../support/op-values';
 import { expectBitEqual, expectClose } from '../support/tolerance';
+import { onEveryIsa } from '../support/on-every-isa';
 
 const classes = {
   SGD: optim.SGD,
@@ -56,19 +57,13 @@ describe.each(Object.keys(classes) as Name[])('%s follows PyTorch', (name) => {
         label: `float64, step ${step}`,
       });
     });
-    const { isa, available } = cpuInfo();
-    try {
-      for (const chosen of available) {
-        setIsa(chosen);
-        follow(name, record, 'float32', (step, param) => {
-          // A few roundings per step, of numbers around 1.
-          const label = `float32 on ${chosen}, step ${step}`;
-          expectClose(valuesOf(param), trajectory[step], { rtol: 1e-6, atol: 1e-6, label });
-        });
-      }
-    } finally {
-      setIsa(isa);
-    }
+    onEveryIsa((isa) => {
+      follow(name, record, 'float32', (step, param) => {
+        // A few roundings per step, of numbers around 1.
+        const label = `float32 on ${isa}, step ${step}`;
+        expectClose(valuesOf(param), trajectory[step], { rtol: 1e-6, atol: 1e-6, label });
+      });
+    });
   });
 });
 
@@ -96,21 +91,13 @@ test.each([
   ['RMSprop', { lr: 0.1, momentum: 0.5, centered: true }],
   ['Adagrad', { lr: 0.1, lrDecay: 0.1 }],
 ] as [Name, Options][])('%s gives the same bits with 1, 2 and 3 threads', (name, options) => {
-  const { isa, available } = cpuInfo();
-  const threads = getNumThreads();
-  try {
-    for (const chosen of available) {
-      setIsa(chosen);
-      setNumThreads(1);
-      const single = valuesOf(longRun(name, options));
-      expect(single.data.every(Number.isFinite)).toBe(true);
-      for (const count of [2, 3]) {
-        setNumThreads(count);
-        expectBitEqual(valuesOf(longRun(name, options)), single, `${name} on ${chosen}, ${count} threads`);
-      }
+  onEveryIsa((isa) => {
+    setNumThreads(1);
+    const single = valuesOf(longRun(name, options));
+    expect(single.data.every(Number.isFinite)).toBe(true);
+    for (const count of [2, 3]) {
+      setNumThreads(count);
+      expectBitEqual(valuesOf(longRun(name, options)), single, `${name} on ${isa}, ${count} threads`);
     }
-  } finally {
-    setIsa(isa);
-    setNumThreads(threads);
-  }
+  });
 });

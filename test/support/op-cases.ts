@@ -6,7 +6,7 @@
 // - gradients against central differences in float64, and from a gradient that is one number in memory.
 import type fc from 'fast-check';
 
-import { Tensor, cpuInfo, getNumThreads, gradcheck, ones, setIsa, setNumThreads } from '../../lib';
+import { Tensor, cpuInfo, gradcheck, ones, setNumThreads } from '../../lib';
 import { isFloating } from '../../lib/dtype';
 import type { CaseRecord } from './case-values';
 import { absolute, isTensor, tensorOf } from './case-values';
@@ -17,6 +17,7 @@ import type { CallRecord, Layout } from './op-values';
 import { built, builtRecord, seededTensor, valuesOf } from './op-values';
 import type { Gradients, Oracle } from './reference';
 import { expectBitEqual, expectClose, expectDotProductClose, unitRoundoff } from './tolerance';
+import { onEveryIsa } from './on-every-isa';
 
 /** What a call returned. */
 export type CallResult = Tensor | { readonly output: Tensor; readonly indices: Tensor };
@@ -218,19 +219,10 @@ function compare(
 // ---- everywhere ----
 
 /** Calls `body` on every instruction set that matters to `dtype`; within, `setNumThreads` may be called freely. */
-function onEveryIsa(dtype: FloatType, body: (isa: string) => void): void {
-  const { isa, available } = cpuInfo();
-  const threads = getNumThreads();
-  try {
-    // float64 runs on the portable kernels whatever is chosen.
-    for (const chosen of dtype === 'float64' ? [isa] : available) {
-      setIsa(chosen);
-      body(chosen);
-    }
-  } finally {
-    setIsa(isa);
-    setNumThreads(threads);
-  }
+/** float64 runs on the portable kernels whatever is chosen. */
+function everywhere(dtype: FloatType, body: (isa: string) => void): void {
+  if (dtype === 'float64') body(cpuInfo().isa);
+  else onEveryIsa(body);
 }
 
 /** The outcome with one thread, after checking that more threads give the same bits. */
@@ -246,7 +238,7 @@ function threadIndependent(where: string, run: () => Outcome): Outcome {
 
 function checkEverywhere(entry: OpEntry, oracle: Oracle, wanted: Expectation): void {
   for (const dtype of floatTypes) {
-    onEveryIsa(dtype, (isa) => {
+    everywhere(dtype, (isa) => {
       for (const layout of layouts) {
         const where = `${entry.op} ${dtype} ${isa} ${layout}`;
         const got = threadIndependent(where, () => outcome(entry, wanted, dtype, layout));
@@ -323,7 +315,7 @@ export function checkLarge(entry: OpEntry, { args, options }: OpCase, gradients:
   const grads = Object.fromEntries(gradients.filter(isFloat).map((name) => [name, gradOutput]));
   const wanted = { args, options, gradOutput, grads, after: {}, output: gradOutput, exact: false };
   for (const dtype of floatTypes) {
-    onEveryIsa(dtype, (isa) => {
+    everywhere(dtype, (isa) => {
       threadIndependent(`${entry.op} ${dtype} ${isa} large`, () =>
         outcome(entry, wanted, dtype, 'contiguous'),
       );

@@ -4,22 +4,12 @@
 //   node fuzz-api.cjs [calls] [seed]
 // Prints one line of JSON with what happened.
 const path = require('node:path');
+const { randomChoices } = require('./random-choices.cjs');
 const laminae = require(path.join(__dirname, '../../..'));
 
 const { F, Tensor, isLaminaeError, nn, optim, ones, zeros } = laminae;
 const calls = Number(process.argv[2] ?? 10_000);
-let state = Number(process.argv[3] ?? 1) >>> 0;
-
-function random() {
-  // mulberry32
-  state = (state + 0x6d2b79f5) >>> 0;
-  let t = state;
-  t = Math.imul(t ^ (t >>> 15), t | 1);
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
-const below = (n) => Math.floor(random() * n);
-const pick = (list) => list[below(list.length)];
+const { random, below, pick } = randomChoices(Number(process.argv[3] ?? 1));
 const upTo = (n, make) => Array.from({ length: below(n + 1) }, make);
 
 // ---- arguments ----

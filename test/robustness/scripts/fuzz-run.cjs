@@ -3,24 +3,11 @@
 //   node fuzz-run.cjs [calls] [seed]
 // Guard bytes lie around all memory that ops may write. Prints one line of JSON with what happened.
 const path = require('node:path');
+const { randomChoices } = require('./random-choices.cjs');
 const addon = require('node-gyp-build')(path.join(__dirname, '../../..'));
 
 const calls = Number(process.argv[2] ?? 50_000);
-const seed = Number(process.argv[3] ?? 1);
-
-// ---- random choices ----
-
-let state = seed >>> 0;
-function random() {
-  // mulberry32
-  state = (state + 0x6d2b79f5) >>> 0;
-  let t = state;
-  t = Math.imul(t ^ (t >>> 15), t | 1);
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
-const below = (n) => Math.floor(random() * n);
-const pick = (list) => list[below(list.length)];
+const { random, below, pick } = randomChoices(Number(process.argv[3] ?? 1));
 
 // ---- buffers ----
 
