@@ -1,18 +1,20 @@
 // Winograd's F(4x4, 3x3) and F(2x2, 5x5): 16 outputs of a 3x3 sum from 36 products instead of 144,
-// or 4 of a 5x5 sum instead of 100. F(2x5, 5x5): 10 of a 5x5 sum from 54 products instead of 250.
+// or 4 of a 5x5 sum instead of 100. F(2x4, 5x5) and F(2x5, 5x5): 8 of a 5x5 sum from 48 products
+// instead of 200, or 10 from 54 instead of 250.
 // And F(2x2, 3x3): 4 of a 3x3 sum from 16 products instead of 36.
 //
 //   Y = A^T [ sum over channels of (G g G^T) * (B^T d B) ] A     (* element by element)
 //
-// d is a tile of the input of 6x6, 6x9 or 4x4 pixels, g the kernel, Y the outputs. The gradient of
-// the weights is F(k x k, t x t), k^2 sums over tiles of dy from the same frequencies of x:
+// d is a tile of the input of 6x6, 6x8, 6x9 or 4x4 pixels, g the kernel, Y the outputs. The
+// gradient of the weights is F(k x k, t x t), k^2 sums over tiles of dy from the same frequencies
+// of x:
 //
 //   dW = A^T [ sum over tiles of (G dy G^T) * (B^T d B) ] A
 //
 // Here are the transforms of tiles; those of their rows and columns are in winograd_points.inl, the
 // sums of products in winograd_products.inl. Everything has channels in lanes: a transform is
 // vertical arithmetic on whole vectors, whatever the width of the map. The products of a tile are
-// called frequencies; `reach` is the width of what it reads, and 9 goes with a height of 6.
+// called frequencies; `reach` is the width of what it reads, and 8 and 9 go with a height of 6.
 
 template <int N, class T>
 void winograd_gather_of(int64_t channels, const T* w, int64_t step, const T* end, T* to) {
@@ -83,6 +85,7 @@ void winograd_weights(int64_t reach, int64_t taps, int64_t channels, const T* w,
                       T* u, int64_t u_step) {
   if (reach == 4) return winograd_weights_of<4, 4, 3, T>(channels, w, tap, u, u_step);
   if (reach == 9) return winograd_weights_of<6, 9, 5, T>(channels, w, tap, u, u_step);
+  if (reach == 8) return winograd_weights_of<6, 8, 5, T>(channels, w, tap, u, u_step);
   if (taps == 3) return winograd_weights_of<6, 6, 3, T>(channels, w, tap, u, u_step);
   winograd_weights_of<6, 6, 5, T>(channels, w, tap, u, u_step);
 }
@@ -118,6 +121,7 @@ void winograd_input(int64_t reach, int64_t tiles, int64_t step, const T* x, int6
                     T* v, int64_t v_step) {
   if (reach == 4) return winograd_input_of<4, 4, T>(tiles, step, x, x_row, tmp, v, v_step);
   if (reach == 9) return winograd_input_of<6, 9, T>(tiles, step, x, x_row, tmp, v, v_step);
+  if (reach == 8) return winograd_input_of<6, 8, T>(tiles, step, x, x_row, tmp, v, v_step);
   winograd_input_of<6, 6, T>(tiles, step, x, x_row, tmp, v, v_step);
 }
 
@@ -160,6 +164,7 @@ void winograd_output(int64_t reach, int64_t size, int64_t tiles, const T* m, int
                      const T* bias, int64_t rows, int64_t cols, T* y) {
   if (reach == 4) return winograd_output_of<4, 4, 2, 2, T>(tiles, m, m_step, bias, rows, cols, y);
   if (reach == 9) return winograd_output_of<6, 9, 2, 5, T>(tiles, m, m_step, bias, rows, cols, y);
+  if (reach == 8) return winograd_output_of<6, 8, 2, 4, T>(tiles, m, m_step, bias, rows, cols, y);
   if (size == 4) return winograd_output_of<6, 6, 4, 4, T>(tiles, m, m_step, bias, rows, cols, y);
   winograd_output_of<6, 6, 2, 2, T>(tiles, m, m_step, bias, rows, cols, y);
 }
@@ -195,6 +200,7 @@ template <class T>
 void winograd_gradient(int64_t reach, int64_t size, int64_t tiles, const T* dy, int64_t dy_row,
                        T* u, int64_t u_step) {
   if (reach == 9) return winograd_gradient_of<6, 9, 2, 5, T>(tiles, dy, dy_row, u, u_step);
+  if (reach == 8) return winograd_gradient_of<6, 8, 2, 4, T>(tiles, dy, dy_row, u, u_step);
   if (size == 4) return winograd_gradient_of<6, 6, 4, 4, T>(tiles, dy, dy_row, u, u_step);
   winograd_gradient_of<6, 6, 2, 2, T>(tiles, dy, dy_row, u, u_step);
 }
@@ -230,6 +236,7 @@ template <class T>
 void winograd_weight_gradient(int64_t reach, int64_t taps, int64_t channels, const T* m,
                               int64_t m_step, T* dw) {
   if (reach == 9) return winograd_weight_gradient_of<6, 9, 5, T>(channels, m, m_step, dw);
+  if (reach == 8) return winograd_weight_gradient_of<6, 8, 5, T>(channels, m, m_step, dw);
   if (taps == 3) return winograd_weight_gradient_of<6, 6, 3, T>(channels, m, m_step, dw);
   winograd_weight_gradient_of<6, 6, 5, T>(channels, m, m_step, dw);
 }

@@ -1,10 +1,11 @@
-// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x5, 5x5), F(2x2, 5x5) or
-// F(2x2, 3x3): 4, 4.6, 2.8 or 2.25 times fewer multiplications, an error of about 1e-6 of the
-// output's root mean square, of 2.5e-6 with 54 frequencies (kernels/winograd.inl).
+// A TapSum of 3x3 or 5x5 taps at stride 1 by Winograd's F(4x4, 3x3), F(2x5, 5x5), F(2x4, 5x5),
+// F(2x2, 5x5) or F(2x2, 3x3): 4, 4.6, 4.2, 2.8 or 2.25 times fewer multiplications, an error of
+// about 1e-6 of the output's root mean square, of 2.5e-6 with 54 frequencies
+// (kernels/winograd.inl).
 //
-//   V [54, 36 or 16 frequencies][channel blocks][tiles][width] of a block of tiles
+//   V [16, 36, 48 or 54 frequencies][channel blocks][tiles][width] of a block of tiles
 //   M = V U for each frequency
-//   4x4, 2x5 or 2x2 pixels of y a tile
+//   the pixels of y of each tile
 //
 // Blocks and threads: winograd_blocks.h. A NaN or infinity of x reaches all outputs of every tile
 // that reads it.
@@ -37,7 +38,8 @@ WinogradTile tile_of(const TapSum& s) {
   const auto pays = [&](const WinogradTile& tile) {
     return winograd_pays(tile, s.n, s.grid[1], s.grid[2], pairs, cost(tile.frequencies()));
   };
-  const WinogradTile wide = wide_tile(taps, s.n, s.grid[1], s.grid[2], cost(36));
+  const WinogradTile wide = wide_tile(taps, s.n, s.grid[1], s.grid[2],
+                                      s.n * s.groups * s.rows * s.grid_plane(), cost(36));
   if (pays(wide)) return wide;
   const WinogradTile small{3, 2, 2};
   return taps == 3 && pays(small) ? small : WinogradTile{taps, 0, 0};

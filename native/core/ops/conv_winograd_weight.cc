@@ -1,7 +1,7 @@
-// Weight gradient of a 3x3 or 5x5 convolution at stride 1 by Winograd's F(3x3, 4x4), F(5x5, 2x5) or
-// F(5x5, 2x2): the frequencies of x are those of the forward pass, dy is cut into tiles of 4x4, 2x5
-// or 2x2, and 36, 54 or 36 products over the tiles take the place of 144, 250 or 100. The error is
-// some 1e-6 to 2.5e-6 of the gradient's root mean square, 3e-5 at most.
+// Weight gradient of a 3x3 or 5x5 convolution at stride 1 by Winograd's F(3x3, 4x4), F(5x5, 2x5),
+// F(5x5, 2x4) or F(5x5, 2x2): the frequencies of x are those of the forward pass, dy is cut into
+// its tiles, and 36, 54, 48 or 36 products over them take the place of 144, 250, 200 or 100. The
+// error is some 1e-6 to 2.5e-6 of the gradient's root mean square, 3e-5 at most.
 //
 //   V [frequencies][channel blocks][tiles][width], U [frequencies][row blocks][tiles][width] of a
 //   block of tiles; products [panels][channel groups][frequencies][channels][nr] are summed over
@@ -35,7 +35,8 @@ constexpr int64_t kChunks = 8;
 constexpr int64_t kGroupChannels = 64;  // share what is read of U
 
 WinogradTile tile_of(const ConvShape& s) {
-  return wide_tile(s.kernel[2], s.n, s.out[1], s.out[2], kWeightCost);
+  const int64_t results = s.c_out * s.channels_in() * s.kernel_size();
+  return wide_tile(s.kernel[2], s.n, s.out[1], s.out[2], results, kWeightCost);
 }
 
 template <class T>
