@@ -170,12 +170,13 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
   run_blocks(Plan<T>(s), x, packed, bias, y);
 }
 
-// For few tiles and many weights, which transformed fit into no cache: those of a panel are
-// transformed some at a time, and multiplied while they are in L2. 512->512 @7 batch 8 takes 3.1 ms
-// so, 4.3 with weights packed for it; 256->384 @4 batch 16 in a training step 0.84 and 1.1.
+// For not too many tiles and so many weights that, transformed, they fit into no cache: those of a
+// panel are transformed some at a time, and multiplied while they are in L2. 512->512 @7 batch 8
+// takes 3.1 ms so, 4.3 with weights packed for it, batch 32 11.3 and 12.7; in a training step
+// 256->384 @4 batch 16 0.84 and 1.1, 5x5 96->256 @10 2.4 and 2.65.
 template <class T>
 bool run_unpacked(const TapSum& sum, const T* x, const T* w, const T* bias, T* y) {
-  constexpr int64_t kFewTiles = 32;
+  constexpr int64_t kMostTiles = 160;
   constexpr int64_t kManyWeights = 1 << 20;                 // transformed: 4 MiB
   constexpr int64_t kLeastPanels = 4;                       // for each thread
   constexpr int64_t kChannels = WinogradTile::kShortChain;  // at a time: 288 KiB, a part of L2
@@ -185,7 +186,7 @@ bool run_unpacked(const TapSum& sum, const T* x, const T* w, const T* bias, T* y
   const int64_t tiles = rows * plan.x_map.tile_cols;
   const int64_t frequencies = plan.tile.frequencies();
   const int64_t panels = s.groups * s.panels;
-  if (tiles > kFewTiles || s.groups * plan.u_group() < kManyWeights ||
+  if (tiles > kMostTiles || s.groups * plan.u_group() < kManyWeights ||
       panels < kLeastPanels * num_threads()) {
     return false;
   }
