@@ -81,6 +81,7 @@ struct Plan {
   int64_t group() const { return kFactors * factor(); }
 };
 
+// Images are lines of one row: what is plain in all dimensions comes joined (conv_plan.h).
 template <class T>
 bool applies(const TapSum& s) {
   if (sizeof(T) != sizeof(float) || s.exact) return false;
@@ -242,13 +243,7 @@ template <class T>
 class Single {
  public:
   Single(const Plan<T>& p, Scratch& scratch)
-      : p_(p),
-        flat_(p.s),
-        runs_(scratch.get<TapRun>(p.nr + 1)),
-        buffer_(scratch.get<T>(p.s.rows * p.nr)) {
-    flat_.x_size[0] = flat_.x_size[1] = 1;  // pack_taps takes runs of a line
-    flat_.x_size[2] = p.plane;
-  }
+      : p_(p), runs_(scratch.get<TapRun>(p.nr + 1)), buffer_(scratch.get<T>(p.s.rows * p.nr)) {}
 
   void pack(int64_t index, const T* x, T* columns) {
     const int64_t panel = p_.panel();
@@ -270,7 +265,7 @@ class Single {
     const int64_t size = p_.depth * p_.nr;
     T* b21 = columns + kB21 * panel;
     T* t4 = columns + kT4 * panel;
-    kernels<T>().pack_taps(flat_, x, runs, runs_, columns);
+    kernels<T>().pack_taps(p_.s, x, runs, runs_, columns);
     std::copy_backward(columns + size, columns + 2 * size, b21 + size);
     std::copy_n(b21, size, t4);
     kernels<T>().scale_add(size, T{-1}, columns + kB11 * panel, T{1}, t4);
@@ -291,7 +286,6 @@ class Single {
 
  private:
   const Plan<T>& p_;
-  TapSum flat_;
   TapRun* runs_;
   T* buffer_;
   int64_t pieces_ = 0;
