@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import {
   F,
-  cpuInfo,
   emptyCache,
   manualSeed,
   nn,
@@ -13,15 +12,13 @@ import {
   randn,
   scope,
   setExactConv,
-  setIsa,
   tensor,
   zeros,
   type DType,
   type Tensor,
 } from '../../lib';
+import { onEveryIsa } from '../support/on-every-isa';
 import { foldedInto } from '../../lib/nn/fold';
-
-const best = cpuInfo().isa;
 
 beforeEach(() => {
   manualSeed(7);
@@ -300,8 +297,7 @@ describe('what follows is done in the same pass', () => {
       [{ add, relu: true }, (t) => t.add(add).relu()],
       [{ add, relu6: true }, (t) => F.relu6(t.add(add))],
     ];
-    for (const name of cpuInfo().available) {
-      setIsa(name);
+    onEveryIsa(() => {
       for (const [ending, fn] of endings) {
         noGrad(() => {
           expect(conv.forwardThen(x, ending).toArray()).toEqual(fn(conv.forward(x)).toArray());
@@ -313,8 +309,7 @@ describe('what follows is done in the same pass', () => {
         const y = scope(() => conv.forwardThen(x, { add, relu: true }));
         expect(pooledBytes()).toBeLessThan(y.numel * 4);
       });
-    }
-    setIsa(best);
+    });
   });
 
   test('gradients of all operands, by passes of their own', () => {

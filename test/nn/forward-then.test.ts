@@ -3,16 +3,13 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import {
   F,
-  cpuInfo,
   emptyCache,
-  getNumThreads,
   nn,
   noGrad,
   ones,
   pooledBytes,
   randn,
   scope,
-  setIsa,
   setNumThreads,
   tensor,
   zeros,
@@ -53,35 +50,28 @@ describe('batch norm and what follows it', () => {
         return [...all, [...(z.grad?.toTypedArray() ?? [])]].map(bits);
       };
       const one = (forward: (t: Tensor) => Tensor): string[] => results(forward, norm, x).map(bits);
-      const [isa, threads] = [cpuInfo().isa, getNumThreads()];
-      try {
-        for (const name of cpuInfo().available) {
-          setIsa(name);
-          setNumThreads(1);
-          const relu = one((t) => F.relu(norm.forward(t)));
-          const sum = both((t, z) => norm.forward(t).add(z));
-          const reluOfSum = both((t, z) => F.relu(norm.forward(t).add(z)));
-          const relu6 = one((t) => F.relu6(norm.forward(t)));
-          const relu6OfSum = both((t, z) => F.relu6(norm.forward(t).add(z)));
-          for (const n of [1, 2, 3]) {
-            setNumThreads(n);
-            expect(one((t) => net.forward(t))).toEqual(relu);
-            expect(one((t) => norm.forwardThen(t, { relu: true }))).toEqual(relu);
-            expect(both((t, z) => norm.forwardThen(t, { add: z }))).toEqual(sum);
-            expect(both((t, z) => body.forwardThen(t, { add: z, relu: true }))).toEqual(reluOfSum);
-            expect(one((t) => net6.forward(t))).toEqual(relu6);
-            expect(both((t, z) => norm.forwardThen(t, { add: z, relu6: true }))).toEqual(relu6OfSum);
-            noGrad(() => {
-              const y = body.forwardThen(x, { add: other, relu: true });
-              expect(bits([...net.forward(x).toTypedArray()])).toBe(relu[0]);
-              expect(bits([...y.toTypedArray()])).toBe(reluOfSum[0]);
-            });
-          }
+      onEveryIsa(() => {
+        setNumThreads(1);
+        const relu = one((t) => F.relu(norm.forward(t)));
+        const sum = both((t, z) => norm.forward(t).add(z));
+        const reluOfSum = both((t, z) => F.relu(norm.forward(t).add(z)));
+        const relu6 = one((t) => F.relu6(norm.forward(t)));
+        const relu6OfSum = both((t, z) => F.relu6(norm.forward(t).add(z)));
+        for (const n of [1, 2, 3]) {
+          setNumThreads(n);
+          expect(one((t) => net.forward(t))).toEqual(relu);
+          expect(one((t) => norm.forwardThen(t, { relu: true }))).toEqual(relu);
+          expect(both((t, z) => norm.forwardThen(t, { add: z }))).toEqual(sum);
+          expect(both((t, z) => body.forwardThen(t, { add: z, relu: true }))).toEqual(reluOfSum);
+          expect(one((t) => net6.forward(t))).toEqual(relu6);
+          expect(both((t, z) => norm.forwardThen(t, { add: z, relu6: true }))).toEqual(relu6OfSum);
+          noGrad(() => {
+            const y = body.forwardThen(x, { add: other, relu: true });
+            expect(bits([...net.forward(x).toTypedArray()])).toBe(relu[0]);
+            expect(bits([...y.toTypedArray()])).toBe(reluOfSum[0]);
+          });
         }
-      } finally {
-        setIsa(isa);
-        setNumThreads(threads);
-      }
+      });
     });
   });
 
