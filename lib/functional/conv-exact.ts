@@ -7,7 +7,7 @@ let exact = process.env.LAMINAE_EXACT_CONV === '1';
  * Whether convolutions keep to algorithms that round like a plain sum of products. Otherwise 3x3 and 5x5 convolutions
  * of stride 1, and 3x3 of stride 2, with 16 and more channels and much to do may use Winograd's algorithm in float32,
  * forward and for both gradients: up to 4, 4.6 and 1.8 times fewer multiplications, an error of 0.5e-6 to 2.5e-6 of the
- * root mean square of the result (2.9e-5 for the worst element seen, 3e-5 is tested), integers that are not exact, and a
+ * root mean square of the result (2.8e-5 for the worst element seen, 3e-5 is tested), integers that are not exact, and a
  * NaN or infinity that spreads over the outputs of a tile. A first layer, of few input channels and a large kernel, may
  * use it along columns: 9 products instead of 14 for 7 rows at stride 2. Lines of 5 taps at stride 1 with few channels,
  * many examples and much to do may use it along lines: 8 products instead of 20, errors as above. 1x1 convolutions of

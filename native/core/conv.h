@@ -75,6 +75,15 @@ TapSum class_sum(const ConvShape& s, int64_t index, int64_t images);
 template <class T>
 void interleave_classes(const ConvShape& s, int64_t images, const T* planes, T* dx);
 
+// y by make(plain), of s without its ending, which follows as a pass of its own.
+template <class T, class Make>
+inline void end_afterwards(const TapSum& s, T* y, Make&& make) {
+  TapSum plain = s;
+  plain.ending = {};
+  make(plain);
+  end_all(s.ending, s.results(), y);
+}
+
 // Multiply-adds worth a thread of their own.
 constexpr int64_t kConvGrain = 500000;
 

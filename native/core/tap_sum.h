@@ -38,6 +38,7 @@ struct TapSum {
 
   int64_t x_plane() const { return x_size[0] * x_size[1] * x_size[2]; }
   int64_t grid_plane() const { return grid[0] * grid[1] * grid[2]; }
+  int64_t results() const { return n * groups * rows * grid_plane(); }
   int64_t tap_count() const { return taps[0].count * taps[1].count * taps[2].count; }
   int64_t kernel_size() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t depth() const { return channels * tap_count(); }  // terms per output

@@ -319,10 +319,7 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
     multiply_all(s, x, weights, bias, y);
     return;
   }
-  TapSum plain = s;
-  plain.ending = {};
-  multiply_all(plain, x, weights, bias, y);
-  end_all(s.ending, s.n * s.groups * s.rows * s.grid_plane(), y);
+  end_afterwards(s, y, [&](const TapSum& plain) { multiply_all(plain, x, weights, bias, y); });
 }
 
 }  // namespace

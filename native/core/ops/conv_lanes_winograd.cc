@@ -46,7 +46,7 @@ bool applies(const TapSum& s) {
   if (!winograd_applies<T>(s)) return false;
   const TapDim& t = s.taps[2];
   if (t.count != kTaps || (t.step != 1 && t.step != -1) || s.stride[2] != 1) return false;
-  if (s.n * s.groups * s.rows * s.depth() * s.grid_plane() < kLeastWork) return false;
+  if (s.results() * s.depth() < kLeastWork) return false;
   const int64_t width = kernels<T>().vec_width;
   return s.n >= width && s.taps[1].count > 0 && s.channels * s.taps[1].count >= kMinTerms &&
          input_size(s, width) <= kInputElements && s.grid[2] >= 2 * kTile;

@@ -100,7 +100,7 @@ class ConvPlan {
     const TapSum t = sum_at(0);
     if (algorithm.run_unpacked == nullptr || !algorithm.run_unpacked(t, x, w, bias, y))
       return false;
-    if (!algorithm.ends) end_all(t.ending, t.n * t.groups * t.rows * t.grid_plane(), y);
+    if (!algorithm.ends) end_all(t.ending, t.results(), y);
     return true;
   }
 
@@ -150,7 +150,7 @@ class ConvPlan {
     } else {
       part.algorithm->run(t, x, weights + part.weights, bias, y);
     }
-    if (empty || !part.algorithm->ends) end_all(t.ending, t.n * planes * plane, y);
+    if (empty || !part.algorithm->ends) end_all(t.ending, t.results(), y);
   }
 
   void run_classes(const T* dy, const T* weights, const T* bias, T* dx) const {

@@ -348,10 +348,7 @@ void run(const TapSum& s, const T* x, const T* packed, const T* bias, T* y) {
     multiply_all(s, x, packed, bias, y);
     return;
   }
-  TapSum plain = s;
-  plain.ending = {};
-  multiply_all(plain, x, packed, bias, y);
-  end_all(s.ending, s.n * s.groups * s.rows * s.grid_plane(), y);
+  end_afterwards(s, y, [&](const TapSum& plain) { multiply_all(plain, x, packed, bias, y); });
 }
 
 }  // namespace

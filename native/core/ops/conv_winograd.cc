@@ -38,8 +38,7 @@ WinogradTile tile_of(const TapSum& s) {
   const auto pays = [&](const WinogradTile& tile) {
     return winograd_pays(tile, s.n, s.grid[1], s.grid[2], pairs, cost(tile.frequencies()));
   };
-  const WinogradTile wide = wide_tile(taps, s.n, s.grid[1], s.grid[2],
-                                      s.n * s.groups * s.rows * s.grid_plane(), cost(36));
+  const WinogradTile wide = wide_tile(taps, s.n, s.grid[1], s.grid[2], s.results(), cost(36));
   if (pays(wide)) return wide;
   const WinogradTile small{3, 2, 2};
   return taps == 3 && pays(small) ? small : WinogradTile{taps, 0, 0};
