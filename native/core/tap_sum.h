@@ -128,8 +128,8 @@ struct LanesWindow {
   int64_t taps, x_tap, w_tap;
 };
 
-// One plane of a convolution of each channel for itself with kernel x kernel taps; what is not in
-// the plane x reads as zero. With k = kernel - 1,
+// The planes of a convolution of each channel for itself with kernel x kernel taps; what is not in
+// a plane x reads as zero. With k = kernel - 1,
 //
 //   depthwise_plane     y[r][c] = sum over a, b of w[a][b] x[top + r s + a][left + c s + b], s the
 //                       stride

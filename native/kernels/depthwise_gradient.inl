@@ -109,11 +109,9 @@ LAMINAE_INLINE void gradient_strip(const DepthwisePlane& s, const T* const* line
 }
 
 template <class T, int K, int S, int F>
-LAMINAE_INLINE void depthwise_gradient_sized(const DepthwisePlane& plane, int64_t first,
-                                             int64_t end, const T* x, const T* zeros, const T* dy,
-                                             double* sums) {
+LAMINAE_INLINE void gradient_plane(const DepthwisePlane& s, int64_t first, int64_t end, const T* x,
+                                   const T* zeros, const T* dy, double* sums) {
   constexpr int N = kPlaneVectors<T, K, S>;
-  const DepthwisePlane s = plane;
   Vec<T> acc[K * K + 1];
   LAMINAE_UNROLL for (int t = 0; t <= K * K; t++) acc[t] = Vec<T>::zero();
   for (; first < end; first += kPlaneChunk) {
@@ -127,26 +125,41 @@ LAMINAE_INLINE void depthwise_gradient_sized(const DepthwisePlane& plane, int64_
   for (int t = 0; t <= K * K; t++) sums[t] += static_cast<double>(reduce_add(acc[t]));
 }
 
+template <class T, int K, int S, int F>
+LAMINAE_INLINE void depthwise_gradient_sized(const DepthwisePlane& plane, int64_t planes,
+                                             int64_t first, int64_t end, const T* x, const T* zeros,
+                                             const T* dy, double* sums) {
+  const DepthwisePlane s = plane;
+  for (int64_t p = 0; p < planes; p++) {
+    gradient_plane<T, K, S, F>(s, first, end, x, zeros, dy, sums);
+    x += s.height * s.width;
+    dy += s.rows * s.columns;
+    sums += K * K + 1;
+  }
+}
+
 template <class T, int K>
-LAMINAE_INLINE void depthwise_gradient_any(const DepthwisePlane& s, int64_t first, int64_t end,
-                                           const T* x, const T* zeros, const T* dy, double* sums) {
+LAMINAE_INLINE void depthwise_gradient_any(const DepthwisePlane& s, int64_t planes, int64_t first,
+                                           int64_t end, const T* x, const T* zeros, const T* dy,
+                                           double* sums) {
   if (s.stride == 1) {
-    depthwise_gradient_sized<T, K, 1, 0>(s, first, end, x, zeros, dy, sums);
+    depthwise_gradient_sized<T, K, 1, 0>(s, planes, first, end, x, zeros, dy, sums);
   } else if (s.left % 2 == 0) {
-    depthwise_gradient_sized<T, K, 2, 0>(s, first, end, x, zeros, dy, sums);
+    depthwise_gradient_sized<T, K, 2, 0>(s, planes, first, end, x, zeros, dy, sums);
   } else {
-    depthwise_gradient_sized<T, K, 2, 1>(s, first, end, x, zeros, dy, sums);
+    depthwise_gradient_sized<T, K, 2, 1>(s, planes, first, end, x, zeros, dy, sums);
   }
 }
 
 // sums[a][b] += sum over rows [first, end) of dy of what w[a][b] is multiplied by, sums[K K] those
-// of dy; in lanes of T: the caller keeps rows to a few thousand elements. Not mirrored.
+// of dy, for each of `planes` planes one after the other; in lanes of T: the caller keeps rows to a
+// few thousand elements. Not mirrored.
 template <class T>
-void depthwise_gradient(const DepthwisePlane& s, int64_t first, int64_t end, const T* x,
-                        const T* zeros, const T* dy, double* sums) {
+void depthwise_gradient(const DepthwisePlane& s, int64_t planes, int64_t first, int64_t end,
+                        const T* x, const T* zeros, const T* dy, double* sums) {
   if (s.kernel == 3) {
-    depthwise_gradient_any<T, 3>(s, first, end, x, zeros, dy, sums);
+    depthwise_gradient_any<T, 3>(s, planes, first, end, x, zeros, dy, sums);
   } else if constexpr (kDepthwiseKernel<T> >= 5) {
-    depthwise_gradient_any<T, 5>(s, first, end, x, zeros, dy, sums);
+    depthwise_gradient_any<T, 5>(s, planes, first, end, x, zeros, dy, sums);
   }
 }

@@ -216,23 +216,24 @@ LAMINAE_INLINE void load_weights(const DepthwisePlane& s, const T* weights, Vec<
 }
 
 template <class T, int K, int S>
-LAMINAE_NOINLINE void depthwise_tiles_fixed(const DepthwisePlane& plane, int64_t first, int64_t end,
-                                            const T* x, const T* zeros, const T* weights,
-                                            const T* bias, T* y) {
+LAMINAE_NOINLINE void depthwise_tiles_fixed(const DepthwisePlane& plane, int64_t planes,
+                                            int64_t first, int64_t end, const T* x, const T* zeros,
+                                            const T* weights, const T* bias, T* y) {
   constexpr int N = kPlaneVectors<T, K, S>;
   const DepthwisePlane s = plane;
-  Vec<T> w[K * K];
-  load_weights<T, K>(s, weights, w);
-  for (int64_t i = 0; i < s.columns; i += N * Vec<T>::kWidth) {
-    tile_strip<T, K, S, N>(s, first, end, i, x, zeros, w, bias, y);
+  for (int64_t p = 0; p < planes; p++) {
+    Vec<T> w[K * K];
+    load_weights<T, K>(s, weights, w);
+    for (int64_t i = 0; i < s.columns; i += N * Vec<T>::kWidth) {
+      tile_strip<T, K, S, N>(s, first, end, i, x, zeros, w, bias, y);
+    }
+    next_plane(s, x, weights, bias, y);
   }
 }
 
 template <class T, int K, int S, int F>
-LAMINAE_NOINLINE void depthwise_plane_fixed(const DepthwisePlane& plane, int64_t first, int64_t end,
-                                            const T* x, const T* zeros, const T* weights,
-                                            const T* bias, T* y) {
-  const DepthwisePlane s = plane;
+LAMINAE_INLINE void strip_rows(const DepthwisePlane& s, int64_t first, int64_t end, const T* x,
+                               const T* zeros, const T* weights, const T* bias, T* y) {
   for (; first < end; first += kPlaneChunk) {
     const int64_t rows = end - first < kPlaneChunk ? end - first : kPlaneChunk;
     const T* lines[S * (kPlaneChunk - 1) + K];
@@ -249,6 +250,17 @@ LAMINAE_NOINLINE void depthwise_plane_fixed(const DepthwisePlane& plane, int64_t
         plane_rows<true, T, K, S, F>(s, reader, lines, rows, i, w, bias, to);
       }
     }
+  }
+}
+
+template <class T, int K, int S, int F>
+LAMINAE_NOINLINE void depthwise_strips_fixed(const DepthwisePlane& plane, int64_t planes,
+                                             int64_t first, int64_t end, const T* x, const T* zeros,
+                                             const T* weights, const T* bias, T* y) {
+  const DepthwisePlane s = plane;
+  for (int64_t p = 0; p < planes; p++) {
+    strip_rows<T, K, S, F>(s, first, end, x, zeros, weights, bias, y);
+    next_plane(s, x, weights, bias, y);
   }
 }
 
@@ -283,19 +295,12 @@ LAMINAE_INLINE void pair_add(const Vec<T> (&w)[9], int a, const Vec<T> (&xv)[N][
   }
 }
 
-// Rows [first, end) of the N vectors from column i on; kStart: i is 0.
+// Rows [first, end) of the N vectors from column i on; kStart: i is 0. last: lanes of the last.
 template <class T, int N, bool kStart>
-LAMINAE_NOINLINE void depthwise_pairs_fixed(const DepthwisePlane& plane, int64_t first, int64_t end,
-                                            int64_t i, const T* x, const T* zeros, const T* weights,
-                                            const T* bias, T* y) {
+LAMINAE_INLINE void pair_rows(const DepthwisePlane& s, int64_t first, int64_t end, int64_t i,
+                              const typename Vec<T>::Part (&part)[2], int64_t last, const T* x,
+                              const T* zeros, const T* weights, const T* bias, T* y) {
   using V = Vec<T>;
-  constexpr int64_t kW = V::kWidth;
-  const DepthwisePlane s = plane;
-  const int64_t width = s.width, height = s.height, columns = s.columns;
-  const int64_t before = i + (N - 1) * kW;  // columns before the last vector
-  const int64_t last = clamp_lanes(columns - before, kW);
-  const typename V::Part part[2] = {V::part(0, clamp_lanes(width - 2 * before, kW)),
-                                    V::part(0, clamp_lanes(width - 2 * before - kW, kW))};
   const bool biased = bias != nullptr;
   const V bias_lanes = biased ? V::set1(*bias) : V::zero();
   V w[9], next[N], xv[N][3];
@@ -305,14 +310,14 @@ LAMINAE_NOINLINE void depthwise_pairs_fixed(const DepthwisePlane& plane, int64_t
   pair_taps<T, N, kStart>(plane_line(s, l, x, zeros) + 2 * i, part, xv);
   pair_add<T, N>(w, 0, xv, next);
   l++;
-  const T* line = x + l * width + 2 * i;
-  y += first * columns + i;
+  const T* line = x + l * s.width + 2 * i;
+  y += first * s.columns + i;
   for (int64_t r = first; r < end; r++) {
     const T* p = line;
-    const T* q = line + width;
-    if (l < 0 || l + 1 >= height) {
-      p = l >= 0 && l < height ? line : zeros + 2 * i;
-      q = l + 1 >= 0 && l + 1 < height ? q : zeros + 2 * i;
+    const T* q = line + s.width;
+    if (l < 0 || l + 1 >= s.height) {
+      p = l >= 0 && l < s.height ? line : zeros + 2 * i;
+      q = l + 1 >= 0 && l + 1 < s.height ? q : zeros + 2 * i;
     }
     V acc[N];
     LAMINAE_UNROLL for (int v = 0; v < N; v++) {
@@ -330,74 +335,99 @@ LAMINAE_NOINLINE void depthwise_pairs_fixed(const DepthwisePlane& plane, int64_t
       if (biased) acc[v] = acc[v] + bias_lanes;
       acc[v] = from_split(acc[v]);
       if (v + 1 < N) {
-        acc[v].store(y + v * kW);
+        acc[v].store(y + v * V::kWidth);
       } else {
-        acc[v].store_n(y + v * kW, last);
+        acc[v].store_n(y + v * V::kWidth, last);
       }
     }
-    line += 2 * width;
+    line += 2 * s.width;
     l += 2;
-    y += columns;
+    y += s.columns;
+  }
+}
+
+template <class T, int N, bool kStart>
+LAMINAE_NOINLINE void depthwise_pairs_fixed(const DepthwisePlane& plane, int64_t planes,
+                                            int64_t first, int64_t end, int64_t i, const T* x,
+                                            const T* zeros, const T* weights, const T* bias, T* y) {
+  using V = Vec<T>;
+  constexpr int64_t kW = V::kWidth;
+  const DepthwisePlane s = plane;
+  const int64_t before = i + (N - 1) * kW;  // columns before the last vector
+  const int64_t last = clamp_lanes(s.columns - before, kW);
+  const typename V::Part part[2] = {V::part(0, clamp_lanes(s.width - 2 * before, kW)),
+                                    V::part(0, clamp_lanes(s.width - 2 * before - kW, kW))};
+  for (int64_t p = 0; p < planes; p++) {
+    pair_rows<T, N, kStart>(s, first, end, i, part, last, x, zeros, weights, bias, y);
+    next_plane(s, x, weights, bias, y);
   }
 }
 
 template <class T, bool kStart>
-LAMINAE_INLINE int64_t pair_strip(const DepthwisePlane& s, int64_t first, int64_t end, int64_t i,
-                                  const T* x, const T* zeros, const T* w, const T* bias, T* y) {
+LAMINAE_INLINE int64_t pair_strip(const DepthwisePlane& s, int64_t planes, int64_t first,
+                                  int64_t end, int64_t i, const T* x, const T* zeros, const T* w,
+                                  const T* bias, T* y) {
   constexpr int64_t kW = Vec<T>::kWidth;
   if (s.columns - i > kW && 2 * (i + kW) <= s.width) {
-    depthwise_pairs_fixed<T, 2, kStart>(s, first, end, i, x, zeros, w, bias, y);
+    depthwise_pairs_fixed<T, 2, kStart>(s, planes, first, end, i, x, zeros, w, bias, y);
     return i + 2 * kW;
   }
-  depthwise_pairs_fixed<T, 1, kStart>(s, first, end, i, x, zeros, w, bias, y);
+  depthwise_pairs_fixed<T, 1, kStart>(s, planes, first, end, i, x, zeros, w, bias, y);
   return i + kW;
 }
 
+// A strip goes through all planes, but not where others follow, which would read them again.
 template <class T>
-void depthwise_pairs(const DepthwisePlane& s, int64_t first, int64_t end, const T* x,
-                     const T* zeros, const T* w, const T* bias, T* y) {
-  int64_t i = pair_strip<T, true>(s, first, end, 0, x, zeros, w, bias, y);
-  while (i < s.columns) i = pair_strip<T, false>(s, first, end, i, x, zeros, w, bias, y);
+void depthwise_pairs(const DepthwisePlane& s, int64_t planes, int64_t first, int64_t end,
+                     const T* x, const T* zeros, const T* w, const T* bias, T* y) {
+  const int64_t together = s.columns <= 2 * Vec<T>::kWidth ? planes : 1;
+  for (int64_t p = 0; p < planes; p += together) {
+    int64_t i = pair_strip<T, true>(s, together, first, end, 0, x, zeros, w, bias, y);
+    while (i < s.columns) {
+      i = pair_strip<T, false>(s, together, first, end, i, x, zeros, w, bias, y);
+    }
+    next_plane(s, x, w, bias, y);
+  }
 }
 
 template <class T, int K>
-LAMINAE_INLINE void depthwise_plane_sized(const DepthwisePlane& s, int64_t first, int64_t end,
-                                          const T* x, const T* zeros, const T* w, const T* bias,
-                                          T* y) {
+LAMINAE_INLINE void depthwise_plane_sized(const DepthwisePlane& s, int64_t planes, int64_t first,
+                                          int64_t end, const T* x, const T* zeros, const T* w,
+                                          const T* bias, T* y) {
   if constexpr (Vec<T>::kCheapParts) {
     if (K == 3 && s.stride == 2 && s.left == -1) {
-      depthwise_pairs<T>(s, first, end, x, zeros, w, bias, y);
+      depthwise_pairs<T>(s, planes, first, end, x, zeros, w, bias, y);
       return;
     }
     if (s.rows < kPlaneTall<K>) {
       if (s.stride == 2) {
-        depthwise_tiles_fixed<T, K, 2>(s, first, end, x, zeros, w, bias, y);
+        depthwise_tiles_fixed<T, K, 2>(s, planes, first, end, x, zeros, w, bias, y);
       } else {
-        depthwise_tiles_fixed<T, K, 1>(s, first, end, x, zeros, w, bias, y);
+        depthwise_tiles_fixed<T, K, 1>(s, planes, first, end, x, zeros, w, bias, y);
       }
       return;
     }
   }
   if constexpr (!Vec<T>::kCheapParts || K > 3) {
     if (s.stride == 1) {
-      depthwise_plane_fixed<T, K, 1, 0>(s, first, end, x, zeros, w, bias, y);
+      depthwise_strips_fixed<T, K, 1, 0>(s, planes, first, end, x, zeros, w, bias, y);
     } else if (s.left % 2 == 0) {
-      depthwise_plane_fixed<T, K, 2, 0>(s, first, end, x, zeros, w, bias, y);
+      depthwise_strips_fixed<T, K, 2, 0>(s, planes, first, end, x, zeros, w, bias, y);
     } else {
-      depthwise_plane_fixed<T, K, 2, 1>(s, first, end, x, zeros, w, bias, y);
+      depthwise_strips_fixed<T, K, 2, 1>(s, planes, first, end, x, zeros, w, bias, y);
     }
   }
 }
 
-// Rows [first, end) of y. Terms are added in the order in which x has them, the bias
-// (null: none) last.
+// Rows [first, end) of y, of `planes` planes one after the other, each with weights and a bias
+// (null: none) of its own. Terms are added in the order in which x has them, the bias last.
 // zeros: s.width of them.
 template <class T>
-void depthwise_plane(const DepthwisePlane& s, int64_t first, int64_t end, const T* x,
-                     const T* zeros, const T* w, const T* bias, T* y) {
+void depthwise_plane(const DepthwisePlane& s, int64_t planes, int64_t first, int64_t end,
+                     const T* x, const T* zeros, const T* w, const T* bias, T* y) {
   if (s.kernel == 3) {
-    depthwise_plane_sized<T, 3>(s, first, end, x, zeros, w, bias, y);
+    depthwise_plane_sized<T, 3>(s, planes, first, end, x, zeros, w, bias, y);
   } else if constexpr (kDepthwiseKernel<T> >= 5) {
-    depthwise_plane_sized<T, 5>(s, first, end, x, zeros, w, bias, y);
+    depthwise_plane_sized<T, 5>(s, planes, first, end, x, zeros, w, bias, y);
   }
 }

@@ -116,12 +116,10 @@ LAMINAE_INLINE void spread_strip(const DepthwisePlane& s, const T* const* lines,
 }
 
 template <class T, int K, int P>
-LAMINAE_NOINLINE void depthwise_spread_fixed(const DepthwisePlane& plane, int64_t first,
-                                             int64_t end, const T* dy, const T* zeros,
-                                             const T* weights, const T* bias, T* dx) {
+LAMINAE_INLINE void spread_plane(const DepthwisePlane& s, int64_t first, int64_t end, const T* dy,
+                                 const T* zeros, const T* weights, const T* bias, T* dx) {
   constexpr int N = kSpreadVectors<T, K>;
   constexpr int H = kSpreadLines<K, P>;
-  const DepthwisePlane s = plane;
   for (; first < end; first += kPlaneChunk) {
     const int64_t pairs = end - first < kPlaneChunk ? end - first : kPlaneChunk;
     const T* lines[kPlaneChunk - 1 + H];
@@ -136,22 +134,34 @@ LAMINAE_NOINLINE void depthwise_spread_fixed(const DepthwisePlane& plane, int64_
   }
 }
 
-// Pairs of rows [first, end) of dx. Terms are added in the order in which dy has lines, the bias
-// last.
+template <class T, int K, int P>
+LAMINAE_NOINLINE void depthwise_spread_fixed(const DepthwisePlane& plane, int64_t planes,
+                                             int64_t first, int64_t end, const T* dy,
+                                             const T* zeros, const T* weights, const T* bias,
+                                             T* dx) {
+  const DepthwisePlane s = plane;
+  for (int64_t p = 0; p < planes; p++) {
+    spread_plane<T, K, P>(s, first, end, dy, zeros, weights, bias, dx);
+    next_plane(s, dy, weights, bias, dx);
+  }
+}
+
+// Pairs of rows [first, end) of dx, of planes like those of depthwise_plane. Terms are added in the
+// order in which dy has lines, the bias last.
 template <class T>
-void depthwise_spread(const DepthwisePlane& s, int64_t first, int64_t end, const T* dy,
-                      const T* zeros, const T* w, const T* bias, T* dx) {
+void depthwise_spread(const DepthwisePlane& s, int64_t planes, int64_t first, int64_t end,
+                      const T* dy, const T* zeros, const T* w, const T* bias, T* dx) {
   if (s.kernel == 3) {
     if (s.top % 2 == 0) {
-      depthwise_spread_fixed<T, 3, 0>(s, first, end, dy, zeros, w, bias, dx);
+      depthwise_spread_fixed<T, 3, 0>(s, planes, first, end, dy, zeros, w, bias, dx);
     } else {
-      depthwise_spread_fixed<T, 3, 1>(s, first, end, dy, zeros, w, bias, dx);
+      depthwise_spread_fixed<T, 3, 1>(s, planes, first, end, dy, zeros, w, bias, dx);
     }
   } else if constexpr (kDepthwiseKernel<T> >= 5) {
     if (s.top % 2 == 0) {
-      depthwise_spread_fixed<T, 5, 0>(s, first, end, dy, zeros, w, bias, dx);
+      depthwise_spread_fixed<T, 5, 0>(s, planes, first, end, dy, zeros, w, bias, dx);
     } else {
-      depthwise_spread_fixed<T, 5, 1>(s, first, end, dy, zeros, w, bias, dx);
+      depthwise_spread_fixed<T, 5, 1>(s, planes, first, end, dy, zeros, w, bias, dx);
     }
   }
 }

@@ -46,6 +46,18 @@ LAMINAE_NOINLINE void find_lines(const DepthwisePlane& s, int64_t first, int64_t
   for (; l < count; l++) at[l] = zeros;
 }
 
+// On to the next plane, which has weights and a bias (null: none) of its own. Kernels take several
+// planes a call where the caller has them: with a call for each, 480 channels of 14 x 14 take 0.181
+// ms at stride 1 against 0.140, 144 of 56 x 56 0.178 ms at stride 2 against 0.170 (8 images).
+template <class T>
+LAMINAE_INLINE void next_plane(const DepthwisePlane& s, const T*& x, const T*& w, const T*& bias,
+                               T*& y) {
+  x += s.height * s.width;
+  y += s.rows * s.columns;
+  w += s.kernel * s.kernel;
+  if (bias != nullptr) bias++;
+}
+
 // Requests what follows the N vectors at p after a while.
 template <class T, int N>
 LAMINAE_INLINE void prefetch_ahead(const T* p) {

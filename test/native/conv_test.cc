@@ -274,6 +274,20 @@ TEST_CASE("convolution: channels for themselves, of all widths") {
                           width % 2 == 0 ? Touch::end : Touch::start, random);
       }
     }
+    // More planes than one call of a kernel takes before their ending.
+    for (int64_t stride : {1, 2}) {
+      check_case<float>(descriptor({2,
+                                    21,
+                                    21,
+                                    21,
+                                    {1, 40, 41},
+                                    {1, 3, 3},
+                                    {1, stride, stride},
+                                    {0, 1, 1},
+                                    {1, 1, 1},
+                                    {}}),
+                        Touch::end, random);
+    }
     // Bands of lines, and strides that differ.
     check_case<float>(
         descriptor({1, 2, 2, 2, {1, 150, 90}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, {1, 1, 1}, {}}),

@@ -119,25 +119,31 @@ void sum_planes(const ConvShape& s, bool backward, const DepthwisePlane& p, cons
   const int64_t channels = spread || p.mirrored ? 1 : s.channels_out();
   const int64_t taps = p.kernel * p.kernel;
   const int64_t work = channels * p.rows * p.columns * taps / bands;
+  // Planes a call: not more than stay in the cache for the ending.
+  const int64_t ended = std::max<int64_t>(1, kDepthwiseBand / (p.rows * p.columns));
+  const int64_t most = bands > 1 || channels > 1 ? 1 : s.ending.is_any() ? ended : s.groups;
   Scratch scratch;
   T* zeros = scratch.get<T>(p.width);
   std::fill_n(zeros, p.width, T{0});
   parallel_for(s.n * s.groups * bands, conv_grain(work), [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) {
+    for (int64_t item = begin; item < end;) {
       const int64_t plane = item / bands;  // image and group
+      const int64_t group = plane % s.groups;
       const int64_t first = item % bands * band;
       const int64_t last = std::min(rows, first + band);
       const T* from = x + plane * p.height * p.width;
+      const int64_t planes = std::min({most, end - item, s.groups - group});
       for (int64_t i = 0; i < channels; ++i) {
-        const int64_t channel = plane % s.groups * channels + i;
+        const int64_t channel = group * channels + i;
         const T* b = bias == nullptr ? nullptr : bias + channel;
         T* to = y + (plane * channels + i) * p.rows * p.columns;
         const auto make = spread ? kernels<T>().depthwise_spread : kernels<T>().depthwise_plane;
-        make(p, first, last, from, zeros, w + channel * taps, b, to);
+        make(p, planes, first, last, from, zeros, w + channel * taps, b, to);
         if (!backward) {
-          end_rows(s.ending, 1, (last - first) * p.columns, y, to + first * p.columns, 0);
+          end_rows(s.ending, 1, planes * (last - first) * p.columns, y, to + first * p.columns, 0);
         }
       }
+      item += planes;
     }
   });
 }

@@ -104,14 +104,15 @@ void add_planes(const ConvShape& s, const DepthwisePlane& p, const T* x, const T
   parallel_for(s.groups, conv_grain(work), [&](int64_t begin, int64_t end) {
     Scratch own;
     const int64_t channels = (end - begin) * rows;
+    const int64_t planes = rows > 1 || band < p.rows ? 1 : channels;  // that go by a call
     double* sums = own.get<double>(channels * (taps + 1));
     std::fill_n(sums, channels * (taps + 1), 0.0);
     for (int64_t image = 0; image < s.n; ++image) {
-      for (int64_t i = 0; i < channels; ++i) {
+      for (int64_t i = 0; i < channels; i += planes) {
         const T* from = x + (image * s.groups + begin + i / rows) * p.height * p.width;
         const T* d = dy + (image * s.c_out + begin * rows + i) * p.rows * p.columns;
         for (int64_t r = 0; r < p.rows; r += band) {
-          kernels<T>().depthwise_gradient(p, r, std::min(p.rows, r + band), from, zeros, d,
+          kernels<T>().depthwise_gradient(p, planes, r, std::min(p.rows, r + band), from, zeros, d,
                                           sums + i * (taps + 1));
         }
       }
