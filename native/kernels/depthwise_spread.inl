@@ -52,6 +52,7 @@ LAMINAE_INLINE void spread_store(SpreadSums<T, N>& sums, int v, int64_t rows, in
     }
     interleave(even, odd, first, second);
     const int64_t at = 2 * v * V::kWidth;
+    prefetch_ahead<T, 2>(to + f * columns + at);
     store_up_to(first, to + f * columns + at, left - at);
     store_up_to(second, to + f * columns + at + V::kWidth, left - at - V::kWidth);
   }
