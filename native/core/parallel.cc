@@ -385,5 +385,11 @@ bool try_run_slices(int slices, SliceBody body, void* context) {
   return true;
 }
 
+bool next_stream_is_backward() {
+  thread_local bool backward = true;
+  backward = !backward;
+  return backward;
+}
+
 }  // namespace detail
 }  // namespace laminae

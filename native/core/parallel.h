@@ -1,6 +1,7 @@
 // Splitting work over the threads of one process-wide pool.
 //
 //   parallel_for(rows, grain, [&](int64_t begin, int64_t end) { ... });  // even work
+//   parallel_stream(elements, grain, [&](int64_t begin, int64_t end) { ... });  // through memory
 //   parallel_chunks(tiles, [&](int64_t tile) { ... });                   // uneven work
 //
 // Contract
@@ -25,6 +26,7 @@
 //   supported.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -84,6 +86,9 @@ using SliceBody = void (*)(void* context, int index);
 // nothing was called, if the work has to run inline.
 bool try_run_slices(int slices, SliceBody body, void* context);
 
+// True at every second call by a thread.
+bool next_stream_is_backward();
+
 }  // namespace detail
 
 template <class F>
@@ -101,6 +106,28 @@ void parallel_for(int64_t count, int64_t grain, F&& fn) {
     (*c.fn)(range.begin, range.end);
   };
   if (!detail::try_run_slices(context.ranges, body, &context)) fn(int64_t{0}, count);
+}
+
+// Elements that a stream takes at a time; 16384 and 131072 gain less.
+constexpr int64_t kStreamBlock = 65536;
+
+// parallel_for for work that goes through memory once. Every second stream of the calling thread
+// goes through its blocks from the last to the first: it begins with what the one before has left
+// in L2. Repeated sums of 1.6 million floats gain 4-5 %, ReLU 2-4 %; four ops in a row and their
+// gradients, of 300,000 floats, 9 %, on two threads 3 %.
+template <class F>
+void parallel_stream(int64_t count, int64_t grain, F&& fn) {
+  if (count < 4 * kStreamBlock || !detail::next_stream_is_backward()) {
+    parallel_for(count, grain, fn);
+    return;
+  }
+  parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t to = end; to > begin;) {
+      const int64_t from = std::max(begin, (to - 1) / kStreamBlock * kStreamBlock);
+      fn(from, to);
+      to = from;
+    }
+  });
 }
 
 // fn(chunk) for each chunk in [0, chunks). Chunks must be independent; which thread runs which is

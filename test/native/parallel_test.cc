@@ -1,5 +1,5 @@
-// parallel_for and parallel_chunks: every index once, for any number of threads, callers and
-// faults.
+// parallel_for, parallel_stream and parallel_chunks: every index once, for any number of threads,
+// callers and faults.
 #include "core/parallel.h"
 
 #include <doctest/doctest.h>
@@ -20,6 +20,7 @@
 
 using laminae::parallel_chunks;
 using laminae::parallel_for;
+using laminae::parallel_stream;
 
 namespace {
 
@@ -83,6 +84,40 @@ TEST_CASE("ranges are of nearly equal length") {
   for (const auto& range : ranges_of(1002, 1)) {
     const int64_t length = range.second - range.first;
     CHECK((length == 250 || length == 251));
+  }
+}
+
+TEST_CASE("parallel_stream covers every index exactly once, every second time backward") {
+  constexpr int64_t kBlock = laminae::kStreamBlock;
+  for (const int threads : {1, 2, 3}) {
+    const Threads setting(threads);
+    for (const int64_t count : {int64_t{5}, 4 * kBlock - 1, 4 * kBlock, 5 * kBlock + 77}) {
+      int backward = 0;
+      for (int call = 0; call < 4; ++call) {
+        CAPTURE(threads);
+        CAPTURE(count);
+        std::mutex mutex;
+        Ranges ranges;  // of each thread in the order of its calls
+        parallel_stream(count, 32768, [&](int64_t begin, int64_t end) {
+          std::lock_guard<std::mutex> lock(mutex);
+          ranges.emplace_back(begin, end);
+        });
+        if (threads == 1 && ranges.size() > 1) {
+          ++backward;
+          CHECK(ranges.front().second == count);
+        }
+        std::sort(ranges.begin(), ranges.end());
+        int64_t next = 0;
+        for (const auto& range : ranges) {
+          CHECK(range.first == next);
+          CHECK(range.second > range.first);
+          CHECK(range.first % laminae::kCutUnit == 0);
+          next = range.second;
+        }
+        CHECK(next == count);
+      }
+      if (threads == 1) CHECK(backward == (count < 4 * kBlock ? 0 : 2));
+    }
   }
 }
 

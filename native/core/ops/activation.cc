@@ -22,7 +22,7 @@ void run_activation(const activation_desc& d, Call& call) {
     using T = decltype(tag);
     const T* x = call.in<T>(activation_buf::x, d.n);
     T* y = call.out<T>(activation_buf::y, d.n);
-    parallel_for(d.n, kElementGrain / 4, [&](int64_t begin, int64_t end) {
+    parallel_stream(d.n, kElementGrain / 4, [&](int64_t begin, int64_t end) {
       kernels<T>().activation(fn, end - begin, x + begin, y + begin, d.a, d.b, d.c);
     });
   });
@@ -35,7 +35,7 @@ void run_activation_backward(const activation_backward_desc& d, Call& call) {
     const T* x = call.in<T>(activation_backward_buf::x, d.n);
     const T* dy = call.in<T>(activation_backward_buf::dy, d.n);
     T* dx = call.out<T>(activation_backward_buf::dx, d.n);
-    parallel_for(d.n, kElementGrain / 4, [&](int64_t begin, int64_t end) {
+    parallel_stream(d.n, kElementGrain / 4, [&](int64_t begin, int64_t end) {
       kernels<T>().activation_backward(fn, end - begin, x + begin, dy + begin, dx + begin, d.a, d.b,
                                        d.c);
     });

@@ -124,7 +124,7 @@ void broadcast_rows(const Desc& d, const T* a, const T* b, Y* y, Row&& row) {
   const bool direct =
       (walk.step(0) == 0 || walk.step(0) == 1) && (walk.step(1) == 0 || walk.step(1) == 1);
   if (walk.rows() == 1 && direct) {
-    parallel_for(n, kElementGrain, [&](int64_t begin, int64_t end) {
+    parallel_stream(n, kElementGrain, [&](int64_t begin, int64_t end) {
       row(end - begin, a + begin * walk.step(0), walk.step(0), b + begin * walk.step(1),
           walk.step(1), y + begin);
     });
@@ -152,7 +152,7 @@ void run_unary(const unary_desc& d, Call& call) {
     using T = decltype(tag);
     const T* x = call.in<T>(unary_buf::x, d.n);
     T* y = call.out<T>(unary_buf::y, d.n);
-    parallel_for(d.n, kElementGrain / 4, [&](int64_t begin, int64_t end) {
+    parallel_stream(d.n, kElementGrain / 4, [&](int64_t begin, int64_t end) {
       kernels<T>().unary(fn, end - begin, x + begin, y + begin);
     });
   });
@@ -169,7 +169,7 @@ void run_unary_backward(const unary_backward_desc& d, Call& call) {
                      fn == UnaryFn::floor || fn == UnaryFn::ceil || fn == UnaryFn::round ||
                      fn == UnaryFn::trunc,
                  "needs the saved input or output");
-    parallel_for(d.n, kElementGrain / 2, [&](int64_t begin, int64_t end) {
+    parallel_stream(d.n, kElementGrain / 2, [&](int64_t begin, int64_t end) {
       kernels<T>().unary_backward(fn, end - begin, saved == nullptr ? nullptr : saved + begin,
                                   dy + begin, dx + begin);
     });
@@ -199,7 +199,7 @@ void run_binary_scalar(const binary_scalar_desc& d, Call& call) {
     const T* x = call.in<T>(binary_scalar_buf::x, d.n);
     T* y = call.out<T>(binary_scalar_buf::y, d.n);
     const T value = convert<T>(d.value);
-    parallel_for(d.n, kElementGrain, [&](int64_t begin, int64_t end) {
+    parallel_stream(d.n, kElementGrain, [&](int64_t begin, int64_t end) {
       if (d.reversed != 0) {
         binary_row(fn, end - begin, &value, 0, x + begin, 1, y + begin);
       } else {
@@ -253,7 +253,7 @@ void run_axpby(const axpby_desc& d, Call& call) {
     using T = decltype(tag);
     const T* x = call.in<T>(axpby_buf::x, d.n);
     T* y = call.out<T>(axpby_buf::y, d.n);
-    parallel_for(d.n, kElementGrain, [&](int64_t begin, int64_t end) {
+    parallel_stream(d.n, kElementGrain, [&](int64_t begin, int64_t end) {
       kernels<T>().scale_add(end - begin, static_cast<T>(d.alpha), x + begin,
                              static_cast<T>(d.beta), y + begin);
     });
