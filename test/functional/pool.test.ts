@@ -3,7 +3,7 @@
 // are in op-cases.test.ts.
 import { afterEach, describe, expect, test } from '@jest/globals';
 
-import { F, arange, cat, cpuInfo, gradcheck, nn, noGrad, ones, setIsa, tensor, zeros } from '../../lib';
+import { F, arange, cat, cpuInfo, grad, gradcheck, nn, noGrad, ones, setIsa, tensor, zeros } from '../../lib';
 import type { Size, Tensor } from '../../lib';
 import type { AvgPoolOptions, MaxPoolOptions } from '../../lib/functional';
 import type { CaseRecord } from '../support/case-values';
@@ -91,6 +91,7 @@ const ways: readonly Way[] = [
   ['rows, stride 3', [1, 2, 9, 40], [3, 4], { stride: [1, 3], padding: [1, 2] }],
   ['rows, dilation', [1, 2, 9, 40], [2, 3], { stride: [1, 2], padding: 1, dilation: [3, 2] }],
   ['rows, ceilMode', [2, 2, 8, 36], 3, { stride: 2, padding: 1, ceilMode: true }],
+  ['rows, stride of many rows', [2, 2, 48, 36], [2, 3], { stride: [11, 2], padding: 1 }],
   ['rows, many', [1, 2, 70, 130], 3, { stride: 2, padding: 1 }],
   ['windows, narrow result', [2, 3, 9, 7], 3, { stride: 2 }],
   ['windows, one each', [2, 3, 7, 7], 7, {}],
@@ -158,6 +159,30 @@ describe.each(available.map((isa) => [isa]))('on %s', (isa) => {
         const rounding = 'divisorOverride' in options ? { rtol: 0, atol: 0 } : { rtol: 2e-7, atol: 1e-6 };
         expectClose(valuesOf(y), expected.output, rounding);
         expectClose(valuesOf(leaf.grad ?? zeros([])), gradientsOf(expected, valuesOf(dy)).input, rounding);
+      }
+    },
+  );
+
+  test.each([
+    [3, { stride: 2, padding: 1 }],
+    [[5, 3], { stride: [3, 1] }],
+    [2, {}],
+  ] as const)(
+    'planes %j %j of a tensor that no cache keeps are pooled as they are alone',
+    (kernel, options) => {
+      setIsa(isa);
+      const x = integers([12, 1, 450, 450]).requiresGrad_(); // 9.7 MB
+      for (const pool of [F.maxPool2d, F.avgPool2d]) {
+        const y = pool(x, kernel, options);
+        const dy = integers(y.shape, 2);
+        const [dx] = grad(y, [x], { gradient: dy });
+        for (const plane of [0, 7, 11]) {
+          const alone = x.detach().narrow(0, plane, 1).clone().requiresGrad_();
+          const yAlone = pool(alone, kernel, options);
+          const [dxAlone] = grad(yAlone, [alone], { gradient: dy.narrow(0, plane, 1) });
+          same(y.narrow(0, plane, 1), yAlone);
+          same(dx?.narrow(0, plane, 1) ?? zeros([]), dxAlone ?? zeros([]));
+        }
       }
     },
   );

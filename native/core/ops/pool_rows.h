@@ -15,7 +15,8 @@
 // has to be cleared, and the order of the sum is fixed.
 //
 // Both hand many rows at a time to the kernels: making lists of taps costs as much as computing a
-// row.
+// row. But of tensors that the caches do not keep only few rows: while a band is computed nothing
+// is read of memory, and its prefetchers lose their way.
 #pragma once
 #include <limits>
 
@@ -26,9 +27,21 @@
 namespace laminae {
 
 constexpr int64_t kMaxCells = 255;
-constexpr int64_t kBandBytes = 24 * 1024;
 // Work (outputs x cells) that is worth a thread.
 constexpr int64_t kPoolGrain = 64 * 1024;
+
+// Rows that are laid out at a time, of `row_bytes` each, `reach` of them only because the next band
+// reads them too. Input and gradient of 512 planes of 112 x 112, windows of 3 x 3 at stride 2: 1.5
+// and 4.2 ms with 6 KiB, 2.4 and 5.8 with 24; of 64 planes of 55 x 55 49 us with 6 and 40 with 24
+// (one thread of a Zen 4 core).
+inline int64_t band_rows(const PoolGeometry& g, int64_t element_bytes, int64_t row_bytes,
+                         int64_t reach) {
+  constexpr int64_t kFarBytes = 8 << 20;
+  constexpr int64_t kBandBytes = 24 * 1024, kFarBandBytes = 6 * 1024;
+  const int64_t most = kBandBytes / row_bytes;
+  if (g.in_count() * element_bytes <= kFarBytes) return most;
+  return std::min(most, std::max(kFarBandBytes / row_bytes, 3 * reach));
+}
 
 // With fewer outputs in a row, vectors would be mostly empty.
 inline bool pools_by_rows(const PoolGeometry& g) { return g.cells() <= kMaxCells && g.w.out >= 4; }
@@ -117,8 +130,8 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
   const RowSlots<T> slots(g.w);
   const int64_t reach_h = (g.h.kernel - 1) * g.h.dilation + 1;
   const int64_t row_bytes = slots.row_size() * g.d.kernel * static_cast<int64_t>(sizeof(T));
-  const int64_t band =
-      std::clamp<int64_t>((kBandBytes / row_bytes - reach_h) / g.h.stride + 1, 1, g.h.out);
+  const int64_t band = std::clamp<int64_t>(
+      (band_rows(g, sizeof(T), row_bytes, reach_h) - reach_h) / g.h.stride + 1, 1, g.h.out);
   const int64_t band_in = (band - 1) * g.h.stride + reach_h;
   const int64_t bands = ceil_div(g.h.out, band);
   const int64_t work = band * g.w.out * g.cells();
@@ -174,14 +187,13 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
 
 // ---- backward ----
 
-// Which rows of dy the input rows ih, ih + stride, ... (`rows` of them) belong to: the same cells
-// k_h, and for each the output row of the first.
+// Which rows of dy the input rows ih, ih + stride, ... belong to: the same cells k_h, and for each
+// the output row of the first. There are at most `rows` of them.
 struct RowGroup {
-  int64_t rows;
-  int64_t count;
+  int64_t rows, count = 0;
   int64_t kh[kMaxCells], oh[kMaxCells];
 
-  RowGroup(const PoolDim& h, int64_t ih, int64_t limit) : rows(limit), count(0) {
+  RowGroup(const PoolDim& h, int64_t ih, int64_t limit) : rows(limit) {
     for (int64_t k = 0; k < h.kernel; ++k) {
       const int64_t u = ih + h.padding - k * h.dilation;
       if (u % h.stride != 0) continue;
@@ -197,13 +209,16 @@ struct RowGroup {
   }
 };
 
+// Rows of dx of a stride that take turns in one call; more are done row by row.
+constexpr int64_t kMaxKinds = 8;
+
 // The lists that spread_taps takes.
 template <class T>
 struct BackTaps {
   const T* dy[kMaxCells];
   const uint8_t* chosen[kMaxCells];
   uint8_t code[kMaxCells];
-  int64_t count[2] = {0, 0};  // of the first phase, of the second
+  int64_t count[2 * kMaxKinds];
 };
 
 // dx [planes, d, h, w] from dy in bands of rows: load(plane, od, oh, rows, to, step) puts rows of
@@ -221,7 +236,9 @@ class PoolBackRows {
     pitch_ = lead_ + round_up(width, 16);
     const int64_t row_bytes =
         pitch_ * g.d.kernel * static_cast<int64_t>(sizeof(T) + (chosen == nullptr ? 0 : 1));
-    band_ = std::clamp<int64_t>(kBandBytes / row_bytes * g.h.stride - reach_h(), 1, g.h.in);
+    band_ = std::clamp<int64_t>(
+        band_rows(g, sizeof(T), row_bytes, reach_h() / g.h.stride) * g.h.stride - reach_h(), 1,
+        g.h.in);
     slice_size_ = ((band_ - 1 + reach_h()) / g.h.stride + 1) * pitch_;
     for (int64_t kw = 0; kw < w.kernel; ++kw) {
       residue_[kw] = kw * w.dilation % w.stride;
@@ -233,7 +250,7 @@ class PoolBackRows {
     const int64_t bands = ceil_div(g_.h.in, band_);
     const int64_t work = ceil_div(band_ * g_.w.in * g_.cells(), g_.h.stride * g_.w.stride);
     const int64_t size = g_.d.kernel * slice_size_;
-    const int64_t apart = g_.w.stride > 2 ? ceil_div(band_, g_.h.stride) * apart_row() : 0;
+    const int64_t apart = g_.w.stride > 2 ? band_ * apart_row() : 0;
     parallel_for(g_.planes * g_.d.in * bands, ceil_div(kPoolGrain, work),
                  [&](int64_t begin, int64_t end) {
                    Scratch scratch;
@@ -289,55 +306,58 @@ class PoolBackRows {
   }
 
   void make_band(const Band& b) const {
-    const int64_t stride = g_.h.stride;
+    const PoolDim& h = g_.h;
     const int64_t phases = g_.w.stride == 2 ? 2 : 1;
-    // Rows ih, ih + stride, ... are the same cells of their windows.
-    for (int64_t first = b.first; first < std::min(b.first + stride, b.end); ++first) {
-      for (int64_t ih = first; ih < b.end;) {
-        const RowGroup group(g_.h, ih, ceil_div(b.end - ih, stride));
-        T* row = dx_ + (b.slice * g_.h.in + ih) * g_.w.in;
-        // Inputs w0, w0 + stride, ... are the same cells of their windows.
-        for (int64_t w0 = 0; w0 < std::min(g_.w.stride, g_.w.in); w0 += phases)
-          make_columns(b, group, w0, phases, row);
-        ih += group.rows * stride;
-      }
+    for (int64_t ih = b.first; ih < b.end;) {
+      // Rows ih + k, ih + k + stride, ... are the same cells of their windows.
+      const int64_t kinds = std::min({h.stride, kMaxKinds, b.end - ih});
+      int64_t rows = kinds == h.stride ? (b.end - ih) / kinds : 1;
+      for (int64_t k = 0; k < kinds; ++k) rows = RowGroup(h, ih + k, rows).rows;
+      // Inputs w0, w0 + stride, ... are the same cells of their windows.
+      for (int64_t w0 = 0; w0 < std::min(g_.w.stride, g_.w.in); w0 += phases)
+        make_columns(b, ih, rows, kinds, w0, phases);
+      ih += rows * kinds;
     }
   }
 
-  // Columns w0, w0 + stride, ... of a group of rows, or all of them as two phases.
-  void make_columns(const Band& b, const RowGroup& group, int64_t w0, int64_t phases,
-                    T* dx_row) const {
+  // Columns w0, w0 + stride, ... of rows * kinds rows from ih on, or all of them as two phases.
+  void make_columns(const Band& b, int64_t ih, int64_t rows, int64_t kinds, int64_t w0,
+                    int64_t phases) const {
     const PoolDim& w = g_.w;
     BackTaps<T> taps;
     int64_t n = 0;
-    for (int64_t phase = 0; phase < phases; ++phase) {
-      const int64_t before = n;
-      const int64_t remainder = (w0 + phase + w.padding) % w.stride;
-      const int64_t start = lead_ + (w0 + phase + w.padding) / w.stride;
-      for (int64_t d = 0; d < b.depths; ++d) {
-        for (int64_t k = 0; k < group.count; ++k) {
-          const int64_t row = d * slice_size_ + (group.oh[k] - b.oh) * pitch_ + start;
-          const int64_t cell = (b.cell[d] + group.kh[k]) * w.kernel;
-          for (int64_t kw = 0; kw < w.kernel; ++kw) {
-            if (residue_[kw] != remainder) continue;
-            taps.dy[n] = b.dy + row - shift_[kw];
-            if (b.chosen != nullptr) taps.chosen[n] = b.chosen + row - shift_[kw];
-            taps.code[n++] = static_cast<uint8_t>(cell + kw);
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      const RowGroup group(g_.h, ih + kind, rows);
+      for (int64_t phase = 0; phase < phases; ++phase) {
+        const int64_t before = n;
+        const int64_t remainder = (w0 + phase + w.padding) % w.stride;
+        const int64_t start = lead_ + (w0 + phase + w.padding) / w.stride;
+        for (int64_t d = 0; d < b.depths; ++d) {
+          for (int64_t k = 0; k < group.count; ++k) {
+            const int64_t row = d * slice_size_ + (group.oh[k] - b.oh) * pitch_ + start;
+            const int64_t cell = (b.cell[d] + group.kh[k]) * w.kernel;
+            for (int64_t kw = 0; kw < w.kernel; ++kw) {
+              if (residue_[kw] != remainder) continue;
+              taps.dy[n] = b.dy + row - shift_[kw];
+              if (b.chosen != nullptr) taps.chosen[n] = b.chosen + row - shift_[kw];
+              taps.code[n++] = static_cast<uint8_t>(cell + kw);
+            }
           }
         }
+        taps.count[kind * phases + phase] = n - before;
       }
-      taps.count[phase] = n - before;
     }
     const auto spread = [&](int64_t count, T* y, int64_t y_step) {
-      kernels<T>().spread_taps(group.rows, count, phases, taps.count, taps.dy, pitch_,
+      kernels<T>().spread_taps(rows, kinds, count, phases, taps.count, taps.dy, pitch_,
                                b.chosen == nullptr ? nullptr : taps.chosen, pitch_, taps.code, y,
                                y_step);
     };
-    if (w.stride <= 2) return spread(w.in, dx_row, g_.h.stride * w.in);
+    T* dx_row = dx_ + (b.slice * g_.h.in + ih) * w.in;
+    if (w.stride <= 2) return spread(w.in, dx_row, w.in);
     const int64_t count = ceil_div(w.in - w0, w.stride);
     spread(count, b.apart, apart_row());
-    for (int64_t r = 0; r < group.rows; ++r) {
-      T* row = dx_row + r * g_.h.stride * w.in + w0;
+    for (int64_t r = 0; r < rows * kinds; ++r) {
+      T* row = dx_row + r * w.in + w0;
       for (int64_t m = 0; m < count; ++m) row[m * w.stride] = b.apart[r * apart_row() + m];
     }
   }
