@@ -33,7 +33,7 @@ struct pow_fn {
 // An operand of a run: n elements (step 1), or one repeated (step 0), kept in a register.
 template <class T, bool Step>
 LAMINAE_INLINE Vec<T> operand(const T* p, Vec<T> repeated, int64_t i) {
-  return Step ? Vec<T>::load(p + i) : repeated;
+  return Step ? Vec<T>::load_stream(p + i) : repeated;
 }
 template <class T, bool Step>
 LAMINAE_INLINE Vec<T> operand_n(const T* p, Vec<T> repeated, int64_t i, int64_t n) {

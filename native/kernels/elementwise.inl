@@ -8,7 +8,7 @@ void scale_add(int64_t n, T alpha, const T* x, T beta, T* y) {
   if (beta == T(0)) {
     const V a = V::set1(alpha);
     int64_t i = 0;
-    for (; i + V::kWidth <= n; i += V::kWidth) (a * V::load(x + i)).store(y + i);
+    for (; i + V::kWidth <= n; i += V::kWidth) (a * V::load_stream(x + i)).store(y + i);
     if (i < n) (a * V::load_n(x + i, n - i)).store_n(y + i, n - i);
     return;
   }
@@ -16,7 +16,7 @@ void scale_add(int64_t n, T alpha, const T* x, T beta, T* y) {
   const V b = V::set1(beta);
   int64_t i = 0;
   for (; i + V::kWidth <= n; i += V::kWidth) {
-    fma(a, V::load(x + i), b * V::load(y + i)).store(y + i);
+    fma(a, V::load_stream(x + i), b * V::load_stream(y + i)).store(y + i);
   }
   if (i < n) {
     fma(a, V::load_n(x + i, n - i), b * V::load_n(y + i, n - i)).store_n(y + i, n - i);
@@ -30,7 +30,7 @@ void affine(int64_t n, T a, const T* x, T b, T* y) {
   const V av = V::set1(a);
   const V bv = V::set1(b);
   int64_t i = 0;
-  for (; i + V::kWidth <= n; i += V::kWidth) fma(av, V::load(x + i), bv).store(y + i);
+  for (; i + V::kWidth <= n; i += V::kWidth) fma(av, V::load_stream(x + i), bv).store(y + i);
   if (i < n) fma(av, V::load_n(x + i, n - i), bv).store_n(y + i, n - i);
 }
 

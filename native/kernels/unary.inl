@@ -76,7 +76,7 @@ template <class T, class Fn>
 LAMINAE_NOINLINE void map_forward(int64_t n, const T* x, T* y) {
   using V = Vec<T>;
   int64_t i = 0;
-  for (; i + V::kWidth <= n; i += V::kWidth) Fn::forward(V::load(x + i)).store(y + i);
+  for (; i + V::kWidth <= n; i += V::kWidth) Fn::forward(V::load_stream(x + i)).store(y + i);
   if (i < n) Fn::forward(V::load_n(x + i, n - i)).store_n(y + i, n - i);
 }
 
@@ -104,8 +104,8 @@ LAMINAE_NOINLINE void map_backward(int64_t n, const T* saved, const T* dy, T* dx
   using V = Vec<T>;
   int64_t i = 0;
   for (; i + V::kWidth <= n; i += V::kWidth) {
-    const V s = Saved == SavedForBackward::none ? V::zero() : V::load(saved + i);
-    Fn::backward(s, V::load(dy + i)).store(dx + i);
+    const V s = Saved == SavedForBackward::none ? V::zero() : V::load_stream(saved + i);
+    Fn::backward(s, V::load_stream(dy + i)).store(dx + i);
   }
   if (i < n) {
     const V s = Saved == SavedForBackward::none ? V::zero() : V::load_n(saved + i, n - i);

@@ -8,6 +8,7 @@
 //   Vec<T>::Mask                   one boolean per lane; m1 & m2, m1 | m2, !m, any(m)
 //   Vec<T>::zero(), set1(s)        all lanes 0, all lanes s
 //   Vec<T>::load(p), v.store(p)    kWidth elements, any alignment
+//   Vec<T>::load_stream(p)         load, for what is read once from L3 or memory
 //   Vec<T>::load_n(p, n)           n in [0, kWidth]; lanes >= n are 0; touches p[0, n) only
 //   Vec<T>::part(b, e)             a Part: lanes [b, e), 0 <= b, e <= kWidth; none if b >= e
 //   Vec<T>::load_part(p, part)     those lanes of p, the others 0; touches those elements only

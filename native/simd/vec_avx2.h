@@ -22,6 +22,7 @@ struct Vec<float> {
   static LAMINAE_INLINE Vec zero() { return {_mm256_setzero_ps()}; }
   static LAMINAE_INLINE Vec set1(float s) { return {_mm256_set1_ps(s)}; }
   static LAMINAE_INLINE Vec load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  static LAMINAE_INLINE Vec load_stream(const float* p) { return load(p); }
   // Masked moves cost several times a plain one (stores on AMD most of all): whole vectors avoid
   // them.
   static LAMINAE_INLINE Vec load_n(const float* p, int64_t n) {

@@ -16,6 +16,10 @@ struct Vec<float> {
   static LAMINAE_INLINE Vec zero() { return {_mm512_setzero_ps()}; }
   static LAMINAE_INLINE Vec set1(float s) { return {_mm512_set1_ps(s)}; }
   static LAMINAE_INLINE Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static LAMINAE_INLINE Vec load_stream(const float* p) {
+    const __m512 low = _mm512_castps256_ps512(_mm256_loadu_ps(p));
+    return {_mm512_insertf32x8(low, _mm256_loadu_ps(p + 8), 1)};
+  }
   static LAMINAE_INLINE Vec load_n(const float* p, int64_t n) {
     return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1u), p)};
   }

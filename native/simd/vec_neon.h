@@ -16,6 +16,7 @@ struct Vec<float> {
   static LAMINAE_INLINE Vec zero() { return {vdupq_n_f32(0.0f)}; }
   static LAMINAE_INLINE Vec set1(float s) { return {vdupq_n_f32(s)}; }
   static LAMINAE_INLINE Vec load(const float* p) { return {vld1q_f32(p)}; }
+  static LAMINAE_INLINE Vec load_stream(const float* p) { return load(p); }
   static LAMINAE_INLINE Vec load_n(const float* p, int64_t n) {
     if (n >= 4) return load(p);
     float32x4_t r = vdupq_n_f32(0.0f);

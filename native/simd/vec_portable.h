@@ -150,6 +150,7 @@ struct Vec {
     memcpy(&r.v, p, sizeof(r.v));
     return r;
   }
+  static LAMINAE_INLINE Vec load_stream(const T* p) { return load(p); }
   static LAMINAE_INLINE Vec load_n(const T* p, int64_t n) {
     if (n >= kWidth) return load(p);
     Vec r = zero();
