@@ -50,7 +50,7 @@ Algorithms<TapSumAlgorithm<T>> tap_sum_algorithms() {
       tap_sum_winograd_pairs<T>(),
       // 5 taps a line at stride 1 for few channels and vec_width images or more. 5x5 6->16 @14
       // takes 0.36 ms against 0.56 with plain images in lanes, its input gradient 0.45 against
-      // 0.65.
+      // 0.65; one input channel gains less: 1->6 @28 0.68 against 0.76 (a Zen 4 core), AVX2 level.
       tap_sum_lanes_winograd<T>(),
       // 1x1 from 256 channels to 256 and more, of planes that are mostly pairs of panels. Batch 8,
       // 1024->256 @14 takes 3.00 ms against 3.24 with gemm, 256->1024 3.02 against 3.30, 256->512
@@ -61,11 +61,11 @@ Algorithms<TapSumAlgorithm<T>> tap_sum_algorithms() {
       // as they are. Batch 8, 3x3 3->64 @112 takes 2.1 ms against 3.8 with channels in lanes; batch
       // 64, 3x3 3->64 @32 1.8 against 3.2 with images in lanes.
       tap_sum_few_terms<T>(),
-      // From vec_width images on, while what a line reads fits into L2. 5x5 1->6 @28 takes 0.32 ms
-      // against 0.9 with gemm, 6->16 @12 0.41 against 1.15, its input gradient 0.52 against 5.0. At
-      // batch 64, 3x3 64->64 @7 1.2 against 2.8, 32->32 @14 1.4 against 3.9, 128->128 @4 1.4
-      // against 3.1: taps outside small maps are left out. A 1x1 256->256 @4 loses, 1.35 against
-      // 0.78.
+      // From vec_width images on, while what a line reads fits into L2. Exact 5x5 1->6 @28 takes
+      // 0.32 ms against 0.9 with gemm, 6->16 @12 0.41 against 1.15, its input gradient 0.52 against
+      // 5.0. At batch 64, 3x3 64->64 @7 1.2 against 2.8, 32->32 @14 1.4 against 3.9, 128->128 @4
+      // 1.4 against 3.1: taps outside small maps are left out. A 1x1 256->256 @4 loses, 1.35
+      // against 0.78.
       tap_sum_lanes<T>(),
       // The same for up to 8 rows. Batch 8: 5x5 16->6 @64 takes 0.75 ms against 2.35 with gemm, 3x3
       // 32->8 @56 0.8 against 1.7, 64->3 @112 4.3 against 47, the input gradient of 7x7 3->64 @224

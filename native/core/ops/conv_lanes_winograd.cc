@@ -32,7 +32,7 @@ constexpr int64_t kPoints = 8;
 constexpr int64_t kInputElements = 1 << 17;    // V: 512 KiB
 constexpr int64_t kProductElements = 1 << 16;  // results of some lines: 256 KiB
 constexpr int64_t kBufferElements = 1 << 13;   // waiting to be transposed: 32 KiB
-constexpr int64_t kMinTerms = 16;              // of a sum that takes a transform to begin and end
+constexpr int64_t kMinTerms = 5;               // of a sum that takes a transform to begin and end
 
 int64_t tile_cols(const TapSum& s) { return ceil_div(s.grid[2], kTile); }
 
