@@ -139,13 +139,14 @@ export class Tensor {
   }
 
   set grad(value: Tensor | null) {
-    if (
-      value !== null &&
-      (value.numel !== this.numel || formatShape(value.shape) !== formatShape(this.shape))
-    ) {
+    if (value === null) {
+      this.clearGrad();
+      return;
+    }
+    if (value.numel !== this.numel || formatShape(value.shape) !== formatShape(this.shape)) {
       throw shapeError('grad', 'value', `must have shape ${formatShape(this.shape)}`, value.shape);
     }
-    if (value !== null && value.dtype !== this.dtype) {
+    if (value.dtype !== this.dtype) {
       throw new DTypeError({
         op: 'grad',
         argument: 'value',
@@ -153,9 +154,9 @@ export class Tensor {
         received: value.dtype,
       });
     }
-    value?.storage.keep();
+    value.storage.keep();
     this.gradTensor = value;
-    this.gradHandedOut = value !== null;
+    this.gradHandedOut = true;
   }
 
   /** The gradient for the library's own loops: does not count as handed out. @internal */

@@ -61,6 +61,24 @@ test('garbage made outside of scopes does not use up the memory that scopes rele
   expect(pooledBytes()).toBe(released);
 });
 
+test('a gradient set to null gives its memory back, unless somebody has looked at it', () => {
+  const x = ones([5000], { requiresGrad: true });
+  const gradient = (): Tensor | null => x.grad;
+  const given = (): number => {
+    x.mul(2).sum().backward();
+    return pooledBytes();
+  };
+  let before = given();
+  x.grad = null;
+  expect(pooledBytes() - before).toBeGreaterThanOrEqual(4 * 5000);
+  before = given();
+  const seen = gradient();
+  x.grad = null;
+  expect(pooledBytes()).toBe(before);
+  x.mul(3).sum().backward();
+  expect(seen?.sum().item()).toBe(2 * 5000);
+});
+
 test('one memory serves several element types in turn', () => {
   emptyCache();
   const views = (['float32', 'int32', 'float64', 'float32'] as const).map((dtype) =>
