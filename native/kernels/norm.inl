@@ -154,8 +154,8 @@ LAMINAE_NOINLINE void gradient_sums_of(int64_t rows, int64_t n, int64_t row_step
       if (kMask == kKept) request_ahead<T, 4 * kW>(i, x, dy, mask.y);
       LAMINAE_UNROLL for (int u = 0; u < 4; u++) {
         const int64_t j = i + u * kW;
-        const V d = V::load(x + j) - m;
-        const V g = passing.of(V::load(dy + j), d, j);
+        const V d = V::load_stream(x + j) - m;
+        const V g = passing.of(V::load_stream(dy + j), d, j);
         s1[u] = s1[u] + g;
         s2[u] = fma(g, d, s2[u]);
       }
@@ -209,7 +209,7 @@ LAMINAE_INLINE void affine_rows(int64_t rows, int64_t n, int64_t row_step, const
     const int64_t end = at + n;
     for (; i + kW <= end; i += kW) {
       const V r = kAdd ? V::load(add + i) : bv;
-      normalized<T, kAdd, kLimited>(V::load(x + i), m, av, bv, r, lo, hi).store(y + i);
+      normalized<T, kAdd, kLimited>(V::load_stream(x + i), m, av, bv, r, lo, hi).store(y + i);
     }
     if (i == end) continue;
     const V r = kAdd ? V::load_n(add + i, end - i) : bv;
@@ -251,7 +251,7 @@ LAMINAE_INLINE void gradient_rows(int64_t rows, int64_t n, int64_t row_step, con
     int64_t i = at;
     const int64_t end = at + n;
     for (; i + kW <= end; i += kW) {
-      const V xv = V::load(x + i), g = V::load(dy + i);
+      const V xv = V::load_stream(x + i), g = V::load_stream(dy + i);
       input_gradient<T, kTraining>(xv, g, m, av, bv, cv, passing).store(dx + i);
     }
     if (i == end) continue;
