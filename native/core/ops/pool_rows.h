@@ -187,8 +187,8 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
 
 // ---- backward ----
 
-// Which rows of dy the input rows ih, ih + stride, ... belong to: the same cells k_h, and for each
-// the output row of the first. There are at most `rows` of them.
+// Which rows of dy the input rows ih, ih + stride, ... (`rows` of them, `limit` at most) belong to:
+// the same cells k_h, and for each the output row of the first.
 struct RowGroup {
   int64_t rows, count = 0;
   int64_t kh[kMaxCells], oh[kMaxCells];
@@ -209,7 +209,8 @@ struct RowGroup {
   }
 };
 
-// Rows of dx of a stride that take turns in one call; more are done row by row.
+// Kinds of rows of dx, one for each row of a stride, that take turns in one call. With longer
+// strides one turn is several calls.
 constexpr int64_t kMaxKinds = 8;
 
 // The lists that spread_taps takes.
