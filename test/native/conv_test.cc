@@ -16,7 +16,7 @@ using namespace laminae_test;
 
 namespace {
 
-// How often each algorithm computed something, by pass and value of the field `algorithm`.
+// How many cases each algorithm computed, by pass and value of the field `algorithm`.
 std::map<int, int> runs[3];
 
 const char* const kPassNames[] = {"conv", "conv_backward_input", "conv_backward_weight"};
@@ -63,11 +63,13 @@ void check_case(const conv_desc& d, Touch touch, Random& random) {
   t.fill_integers(random);
   for (Pass pass : {kForward, kBackwardInput, kBackwardWeight}) {
     const int64_t count = algorithm_count<T>(pass);
+    set_num_threads(2);
     const std::vector<T> expected = result(pass, d, reference_number<T>(pass), t);
     if (pass == kBackwardInput) REQUIRE(expected == scattered_gradient(d, t));
     for (int64_t algorithm = 0; algorithm <= count; ++algorithm) {
       if (algorithm == reference_number<T>(pass)) continue;
-      for (int threads : {1, 2, 3}) {
+      bool applies = true;
+      for (int threads : thread_counts()) {
         set_num_threads(threads);
         std::vector<T> got;
         try {
@@ -75,6 +77,7 @@ void check_case(const conv_desc& d, Touch touch, Random& random) {
         } catch (const OpError& error) {
           REQUIRE(algorithm > 0);
           REQUIRE(std::string(error.what()).find("does not apply") != std::string::npos);
+          applies = false;
           break;
         }
         INFO(std::string(kPassNames[pass]), " algorithm ", algorithm, " threads ", threads, " n ",
@@ -84,8 +87,8 @@ void check_case(const conv_desc& d, Touch touch, Random& random) {
              " ", d.padding[1], " ", d.padding[2], " dilation ", d.dilation[0], " ", d.dilation[1],
              " ", d.dilation[2]);
         REQUIRE(got == expected);
-        ++runs[pass][algorithm];
       }
+      runs[pass][algorithm] += applies;
     }
   }
   set_num_threads(1);
@@ -234,7 +237,7 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
         // Not exact: conv_winograd_test.cc, conv_strassen_test.cc.
         if (name.rfind("winograd", 0) == 0 || name == "strassen") continue;
         if (pass == kForward && name == "strided channels") continue;
-        CHECK(runs[pass][i] >= 9);
+        CHECK(runs[pass][i] >= 3);
       }
     }
   }

@@ -20,6 +20,7 @@
 
 #include "core/cpu.h"
 #include "core/kernels.h"
+#include "core/sanitizers.h"
 
 namespace laminae_test {
 
@@ -39,6 +40,19 @@ class Random {
  private:
   uint64_t state_;
 };
+
+// Numbers of threads whose results are to be the same bits: 1 to `most`. A sanitizer looks for
+// other things and takes several times as long: then one of them, each in its turn.
+inline std::vector<int> thread_counts(int most = 3) {
+  std::vector<int> counts;
+#if defined(LAMINAE_ASAN) || defined(LAMINAE_TSAN)
+  static int turn = 0;
+  counts.push_back(turn++ % most + 1);
+#else
+  for (int count = 1; count <= most; ++count) counts.push_back(count);
+#endif
+  return counts;
+}
 
 // Where the elements of a GuardedBuffer lie: touching the unreadable page after them, or the one
 // before them. A kernel that reads or writes past that side stops the test with a signal.
