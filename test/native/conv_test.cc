@@ -125,7 +125,7 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
     INFO("isa ", std::string(isa->name));
     Random random(7);
     for (std::map<int, int>& of_pass : runs) of_pass.clear();
-    for (int i = 0; i < 120; ++i) {
+    for (int i = 0; i < random_cases(120); ++i) {
       check_case<float>(descriptor(random_case(random)), i % 2 == 0 ? Touch::end : Touch::start,
                         random);
     }
@@ -243,7 +243,7 @@ TEST_CASE("convolution: all algorithms agree bit for bit on integers") {
   }
   REQUIRE(set_active_isa(active));
   Random random(8);
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < random_cases(60); ++i) {
     check_case<double>(descriptor(random_case(random)), i % 2 == 0 ? Touch::end : Touch::start,
                        random);
   }

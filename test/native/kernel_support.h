@@ -41,18 +41,25 @@ class Random {
   uint64_t state_;
 };
 
-// Numbers of threads whose results are to be the same bits: 1 to `most`. A sanitizer looks for
-// other things and takes several times as long: then one of them, each in its turn.
-inline std::vector<int> thread_counts(int most = 3) {
-  std::vector<int> counts;
+// Sanitizers look for other things than wrong results, and take several times as long.
 #if defined(LAMINAE_ASAN) || defined(LAMINAE_TSAN)
-  static int turn = 0;
-  counts.push_back(turn++ % most + 1);
+constexpr bool kSanitized = true;
 #else
-  for (int count = 1; count <= most; ++count) counts.push_back(count);
+constexpr bool kSanitized = false;
 #endif
+
+// Numbers of threads whose results are to be the same bits: 1 to `most`; sanitized one of them,
+// each in its turn.
+inline std::vector<int> thread_counts(int most = 3) {
+  static int turn = 0;
+  if (kSanitized) return {turn++ % most + 1};
+  std::vector<int> counts;
+  for (int count = 1; count <= most; ++count) counts.push_back(count);
   return counts;
 }
+
+// How many cases to draw at random.
+inline int random_cases(int count) { return kSanitized ? count / 2 : count; }
 
 // Where the elements of a GuardedBuffer lie: touching the unreadable page after them, or the one
 // before them. A kernel that reads or writes past that side stops the test with a signal.
