@@ -67,26 +67,14 @@ inline double relative_error(const std::vector<float>& got, const std::vector<fl
   return worst / std::sqrt(squares / static_cast<double>(got.size()));
 }
 
-// What the reference makes of it, on two threads: it takes most of the time.
-inline std::vector<float> reference(Pass pass, conv_desc d, Operands& t) {
-  laminae::set_num_threads(2);
-  if (pass == kBackwardWeight) return result(pass, d, reference_number<float>(pass), t);
-  const bool forward = pass == kForward;
-  d.algorithm = reference_number<float>(pass);
-  GuardedBuffer<float>& y = forward ? t.y : t.dx;
-  poison(y);
-  run(forward ? "conv" : "conv_backward_input", d,
-      {buffer(forward ? t.x : t.dy), buffer(t.w), buffer(t.b), buffer(y),
-       Buffer{nullptr, -1, DType::kFloat32}});
-  return copy_of(y);
-}
-
 // One algorithm on all ISAs. It has to be the choice, but not where exact sums are asked for.
 inline void check(Pass pass, const conv_desc& d, const std::string& name, Random& random) {
   const std::string active = laminae::active_isa().name;
   const int64_t algorithm = number_of(pass, name);
   Operands t(d, random);
-  const std::vector<float> expected = reference(pass, d, t);
+  laminae::set_num_threads(2);  // the reference takes most of the time
+  const std::vector<float> expected =
+      result(pass, d, reference_number<float>(pass), t, false, false);
   for (const laminae::IsaInfo* isa : laminae::available_isas()) {
     REQUIRE(laminae::set_active_isa(isa->name));
     INFO(name, " pass ", static_cast<int>(pass), " isa ", std::string(isa->name), " n ", d.n,

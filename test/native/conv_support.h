@@ -89,11 +89,11 @@ void poison(GuardedBuffer<T>& b) {
 
 enum Pass { kForward, kBackwardInput, kBackwardWeight };
 
-// A sum into poisoned y three times, which must give the same bits: with weights packed for the
-// call, into memory that is kept, and as found there.
+// A sum into poisoned y with weights packed for the call. If `kept`, twice more, which must give
+// the same bits: packed into memory that is kept, and as found there.
 template <class T>
 std::vector<T> sums(const std::string& name, conv_desc d, const std::vector<Buffer>& operands,
-                    GuardedBuffer<T>& y) {
+                    GuardedBuffer<T>& y, bool kept) {
   const Buffer missing{nullptr, -1, DTypeOf<T>::kValue};
   const auto run_with = [&](const Buffer& packed) {
     poison(y);
@@ -104,7 +104,7 @@ std::vector<T> sums(const std::string& name, conv_desc d, const std::vector<Buff
     return copy_of(y);
   };
   const std::vector<T> plain = run_with(missing);
-  if (sizeof(T) == sizeof(float)) {
+  if (kept && sizeof(T) == sizeof(float)) {
     double size;
     conv_desc asked = d;
     asked.packed_ready = name == "conv" ? 0 : 1;  // the place of backward_input
@@ -142,18 +142,20 @@ void check_endings(const conv_desc& d, Tensors<T>& t, const std::vector<T>& plai
 }
 
 // Runs one pass with one algorithm (0: the choice, among the exact ones if `exact`) into poisoned
-// outputs and returns what it wrote: y, dx, or dw and db behind it. Endings too, if `exact`.
+// outputs and returns what it wrote: y, dx, or dw and db behind it. Endings too, if `exact`; `kept`
+// as above.
 template <class T>
-std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t, bool exact = true) {
+std::vector<T> result(Pass pass, conv_desc d, int64_t algorithm, Tensors<T>& t, bool exact = true,
+                      bool kept = true) {
   d.algorithm = algorithm;
   d.exact = exact ? 1 : 0;
   if (pass == kForward) {
-    const std::vector<T> y = sums("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b)}, t.y);
+    const std::vector<T> y = sums("conv", d, {buffer(t.x), buffer(t.w), buffer(t.b)}, t.y, kept);
     if (exact) check_endings(d, t, y);
     return y;
   }
   if (pass == kBackwardInput) {
-    return sums("conv_backward_input", d, {buffer(t.dy), buffer(t.w), buffer(t.b)}, t.dx);
+    return sums("conv_backward_input", d, {buffer(t.dy), buffer(t.w), buffer(t.b)}, t.dx, kept);
   }
   poison(t.dw);
   poison(t.db);

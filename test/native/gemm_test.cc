@@ -74,8 +74,8 @@ void check_product(const Product& p, bool transpose_a, bool transpose_b, bool ac
       1, double(p.m), double(p.n), double(p.k),       double(transpose_a), double(transpose_b),
       0, 0,           0,           double(accumulate)};
   const std::vector<Buffer> operands = {buffer(a), buffer(b), biased ? buffer(bias) : Buffer{}};
-  bool is_first = true;
-  for (int threads : thread_counts(4)) {
+  const std::vector<int> counts = thread_counts(4);
+  for (int threads : counts) {
     set_num_threads(threads);
     GuardedBuffer<T> c(p.m * p.n);
     if (accumulate) {
@@ -87,8 +87,7 @@ void check_product(const Product& p, bool transpose_a, bool transpose_b, bool ac
     run_named("gemm", fields, {operands[0], operands[1], operands[2], buffer(c)});
     check_close(c, expected, epsilon<T>() * (8.0 + 0.5 * static_cast<double>(p.k)),
                 "c on " + std::to_string(threads) + " threads");
-    if (is_first) {
-      is_first = false;
+    if (threads == counts.front()) {
       std::memcpy(first.data(), c.data(), static_cast<size_t>(c.size()) * sizeof(T));
     }
     CHECK(std::memcmp(first.data(), c.data(), static_cast<size_t>(c.size()) * sizeof(T)) == 0);
