@@ -187,15 +187,13 @@ void for_each_tap_rows(const PoolGeometry& g, const T* x, T padding_value, Fn&& 
 
 // ---- backward ----
 
-// Which rows of dy the input rows ih, ih + stride, ... belong to: the same cells k_h, and for each
-// the output row of the first.
+// Which rows of dy the input rows ih, ih + stride, ... (`rows` of them, `limit` at most) belong to:
+// the same cells k_h, and for each the output row of the first.
 struct RowGroup {
-  int64_t count = 0;
+  int64_t rows, count = 0;
   int64_t kh[kMaxCells], oh[kMaxCells];
 
-  // Returns how many of those rows it is true of, `limit` at most.
-  int64_t find(const PoolDim& h, int64_t ih, int64_t limit) {
-    int64_t rows = limit;
+  RowGroup(const PoolDim& h, int64_t ih, int64_t limit) : rows(limit) {
     for (int64_t k = 0; k < h.kernel; ++k) {
       const int64_t u = ih + h.padding - k * h.dilation;
       if (u % h.stride != 0) continue;
@@ -208,26 +206,12 @@ struct RowGroup {
         oh[count++] = o;
       }
     }
-    return rows;
   }
 };
 
 // Kinds of rows of dx, one for each row of a stride, that take turns in one call. With longer
 // strides one turn is several calls.
 constexpr int64_t kMaxKinds = 8;
-
-// Rows [ih, ih + rows * kinds), before `end`, as `kinds` groups that take turns.
-struct RowTurns {
-  int64_t ih, kinds, rows;
-  RowGroup group[kMaxKinds];
-
-  RowTurns(const PoolDim& h, int64_t first, int64_t end)
-      : ih(first),
-        kinds(std::min({h.stride, kMaxKinds, end - first})),
-        rows(kinds == h.stride ? (end - first) / kinds : 1) {
-    for (int64_t k = 0; k < kinds; ++k) rows = group[k].find(h, ih + k, rows);
-  }
-};
 
 // The lists that spread_taps takes.
 template <class T>
@@ -323,23 +307,28 @@ class PoolBackRows {
   }
 
   void make_band(const Band& b) const {
+    const PoolDim& h = g_.h;
     const int64_t phases = g_.w.stride == 2 ? 2 : 1;
     for (int64_t ih = b.first; ih < b.end;) {
-      const RowTurns turns(g_.h, ih, b.end);
+      // Rows ih + k, ih + k + stride, ... are the same cells of their windows.
+      const int64_t kinds = std::min({h.stride, kMaxKinds, b.end - ih});
+      int64_t rows = kinds == h.stride ? (b.end - ih) / kinds : 1;
+      for (int64_t k = 0; k < kinds; ++k) rows = RowGroup(h, ih + k, rows).rows;
       // Inputs w0, w0 + stride, ... are the same cells of their windows.
       for (int64_t w0 = 0; w0 < std::min(g_.w.stride, g_.w.in); w0 += phases)
-        make_columns(b, turns, w0, phases);
-      ih += turns.rows * turns.kinds;
+        make_columns(b, ih, rows, kinds, w0, phases);
+      ih += rows * kinds;
     }
   }
 
-  // Columns w0, w0 + stride, ... of some rows, or all of them as two phases.
-  void make_columns(const Band& b, const RowTurns& turns, int64_t w0, int64_t phases) const {
+  // Columns w0, w0 + stride, ... of rows * kinds rows from ih on, or all of them as two phases.
+  void make_columns(const Band& b, int64_t ih, int64_t rows, int64_t kinds, int64_t w0,
+                    int64_t phases) const {
     const PoolDim& w = g_.w;
     BackTaps<T> taps;
     int64_t n = 0;
-    for (int64_t kind = 0; kind < turns.kinds; ++kind) {
-      const RowGroup& group = turns.group[kind];
+    for (int64_t kind = 0; kind < kinds; ++kind) {
+      const RowGroup group(g_.h, ih + kind, rows);
       for (int64_t phase = 0; phase < phases; ++phase) {
         const int64_t before = n;
         const int64_t remainder = (w0 + phase + w.padding) % w.stride;
@@ -360,15 +349,15 @@ class PoolBackRows {
       }
     }
     const auto spread = [&](int64_t count, T* y, int64_t y_step) {
-      kernels<T>().spread_taps(turns.rows, turns.kinds, count, phases, taps.count, taps.dy, pitch_,
+      kernels<T>().spread_taps(rows, kinds, count, phases, taps.count, taps.dy, pitch_,
                                b.chosen == nullptr ? nullptr : taps.chosen, pitch_, taps.code, y,
                                y_step);
     };
-    T* dx_row = dx_ + (b.slice * g_.h.in + turns.ih) * w.in;
+    T* dx_row = dx_ + (b.slice * g_.h.in + ih) * w.in;
     if (w.stride <= 2) return spread(w.in, dx_row, w.in);
     const int64_t count = ceil_div(w.in - w0, w.stride);
     spread(count, b.apart, apart_row());
-    for (int64_t r = 0; r < turns.rows * turns.kinds; ++r) {
+    for (int64_t r = 0; r < rows * kinds; ++r) {
       T* row = dx_row + r * w.in + w0;
       for (int64_t m = 0; m < count; ++m) row[m * w.stride] = b.apart[r * apart_row() + m];
     }
