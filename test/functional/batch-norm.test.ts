@@ -239,6 +239,7 @@ test('any number of threads, any number of channels: the same bits', () => {
     [5, 2, 99, 50],
     [16, 6, 28, 28],
     [3, 17, 33, 33],
+    [6, 57, 56, 56],
     [700, 130],
     [900, 1],
   ]) {

@@ -230,6 +230,19 @@ TEST_CASE("batch norm agrees with plain loops") {
   set_num_threads(threads);
 }
 
+TEST_CASE("batch norm of large tensors, which are walked in another order") {
+  const int before = num_threads();
+  Random random(3);
+  for (const int threads : thread_counts()) {
+    INFO(threads, " threads");
+    set_num_threads(threads);
+    check<float>(6, 60, 3001, 0.5, Touch::end, random);  // channels together: 22
+    check<float>(3, 45, 8000, 0.5, Touch::end, random);  // in pieces
+    check<float>(50, 3, 7100, 0.5, Touch::end, random);  // with two threads all blocks are shared
+  }
+  set_num_threads(before);
+}
+
 TEST_CASE("the gradient at the bounds of an ending is 0, beyond infinity there is none to stop") {
   // In evaluation y is x, to the bit.
   const std::vector<float> x = {-1, 0, 3, 6, 7, INFINITY};

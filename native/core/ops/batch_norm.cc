@@ -177,7 +177,7 @@ void normalize_by_batch(const Shape& shape, const T* x, const Channels<T>& chann
     });
     return;
   }
-  const NormLayout l(shape.n, shape.c, shape.s);
+  const NormLayout l(shape.n, shape.c, shape.s, 1);
   over_channels<Moments>(
       l, [&](int64_t, const NormBlock& b) { return block_moments(x, b, l.step()); }, finish,
       [&](int64_t j, const NormBlock& b) {
@@ -398,7 +398,7 @@ void run_batch_norm_backward(const batch_norm_backward_desc& d, Call& call) {
     if (shape.s > 0 && shape.s < kSmallPlane) {
       backward_side_by_side(shape, x, dy, g, dx);
     } else {
-      backward_planes(NormLayout(shape.n, shape.c, shape.s), x, dy, g, dx);
+      backward_planes(NormLayout(shape.n, shape.c, shape.s, 2), x, dy, g, dx);
     }
   });
 }

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <new>
+#include <utility>
 
 #include "core/kernels.h"
 #include "core/op.h"
@@ -20,6 +21,14 @@ namespace laminae {
 // Elements whose sums run in lanes of T: short enough for float32, and the block stays in L1
 // between passes.
 constexpr int64_t kNormBlock = 4096;
+// Elements of a tensor that stays in the caches of a core. More come from L3 or memory, which want
+// to be walked in order: channels so many together, that those of one image are a run of 256 KiB
+// and its end stays in L2, and blocks of few images, as each is a stream. Channel by channel, 8
+// images of 64 channels of 56 x 56 take 1.3 ms forward and backward, so 0.89; 64 images of 64
+// channels of 28 x 28 took 4.4, and take 2.5 (one thread of a Zen 4 core).
+constexpr int64_t kNormCached = 1024 * 1024;
+constexpr int64_t kNormTogether = 64 * 1024;
+constexpr int64_t kNormStreams = 4;
 // Elements that are worth a thread.
 constexpr int64_t kNormGrain = 16 * 1024;
 
@@ -62,36 +71,45 @@ struct NormTerms {
   T mean, a, b, c;
 };
 
-// One block of a channel: `rows` runs of `length` elements, n_step() apart.
+// One block of a channel: `rows` runs of `length` elements, step() apart.
 struct NormBlock {
   int64_t at, rows, length;
 };
 
+// How x [n, c, s] is cut, where `arrays` of its size are read.
 struct NormLayout {
   int64_t n, c, s;
-  int64_t blocks;          // of each channel
-  int64_t rows_per_block;  // 0: a block is part of one run
-  int64_t chunk;
+  int64_t rows;    // of a block
+  int64_t length;  // of a block's runs
+  int64_t pieces;  // blocks that lie side by side in a channel of one image
+  int64_t blocks;  // of each channel
 
-  NormLayout(int64_t n_in, int64_t c_in, int64_t s_in) : n(n_in), c(c_in), s(s_in) {
-    rows_per_block =
-        s < kNormBlock ? std::max<int64_t>(1, kNormBlock / std::max<int64_t>(1, s)) : 0;
-    const int64_t chunks = (s + kNormBlock - 1) / kNormBlock;
-    chunk = rows_per_block > 0 ? s : ((s + chunks - 1) / chunks + 63) / 64 * 64;
-    blocks = rows_per_block > 0 ? (n + rows_per_block - 1) / rows_per_block
-                                : n * ((s + chunk - 1) / chunk);
+  NormLayout(int64_t n_in, int64_t c_in, int64_t s_in, int64_t arrays) : n(n_in), c(c_in), s(s_in) {
+    const int64_t least = (s + kNormBlock - 1) / kNormBlock;
+    length = least <= 1 ? s : ((s + least - 1) / least + 63) / 64 * 64;
+    pieces = s == 0 ? 0 : (s + length - 1) / length;
+    const int64_t most_rows = is_large() ? kNormStreams / arrays : kNormBlock;
+    rows = pieces == 1 ? std::min(std::max<int64_t>(1, kNormBlock / s), most_rows) : 1;
+    blocks = (n + rows - 1) / rows * pieces;
   }
 
   int64_t step() const { return c * s; }
+  bool is_large() const { return n * c * s > kNormCached; }
 
   NormBlock block(int64_t channel, int64_t b) const {
-    if (rows_per_block > 0) {
-      const int64_t first = b * rows_per_block;
-      return {(first * c + channel) * s, std::min(rows_per_block, n - first), s};
-    }
-    const int64_t chunks = (s + chunk - 1) / chunk;
-    const int64_t start = b % chunks * chunk;
-    return {(b / chunks * c + channel) * s + start, 1, std::min(chunk, s - start)};
+    const int64_t row = b / pieces * rows;
+    const int64_t start = b % pieces * length;
+    return {(row * c + channel) * s + start, std::min(rows, n - row), std::min(length, s - start)};
+  }
+
+  // Channel and number there of block i of all blocks, as they lie in memory.
+  std::pair<int64_t, int64_t> in_memory(int64_t i) const {
+    return {i / pieces % c, i / pieces / c * pieces + i % pieces};
+  }
+
+  // Channels that are walked together.
+  int64_t channels_together() const {
+    return n == 1 || !is_large() ? 1 : (kNormTogether + s - 1) / s;
   }
 };
 
@@ -126,10 +144,29 @@ Moments block_moments(const T* x, const NormBlock& b, int64_t step) {
                           sums[0], sums[1]);
 }
 
+// Some numbers in double, in scratch memory.
+template <class Total>
+Total* scratch_array(Scratch& scratch, int64_t count) {
+  constexpr auto kDoubles = static_cast<int64_t>(sizeof(Total) / sizeof(double));
+  Total* array = reinterpret_cast<Total*>(scratch.get<double>(count * kDoubles));
+  for (int64_t i = 0; i < count; ++i) new (array + i) Total();
+  return array;
+}
+
+// fn(channel, block) for all blocks of channels [first, last).
+template <class Fn>
+void in_memory_order(const NormLayout& l, int64_t first, int64_t last, Fn&& fn) {
+  for (int64_t b = 0; b < l.blocks; b += l.pieces) {
+    for (int64_t j = first; j < last; ++j) {
+      for (int64_t k = 0; k < l.pieces; ++k) fn(j, l.block(j, b + k));
+    }
+  }
+}
+
 // For every channel: total = sum over its blocks of reduce(channel, block); finish(channel, total);
-// then apply(channel, block) for every block. Channel by channel, while its elements are in the
-// cache, if there are enough channels for all threads; else all blocks are shared among the
-// threads, twice. The totals are the same bits.
+// then apply(channel, block) for every block. One channel after the other, or some together, while
+// their elements are in the cache, if there are enough channels for all threads; else all blocks
+// are shared among the threads, twice. The totals are the same bits.
 template <class Total, class Reduce, class Finish, class Apply>
 void over_channels(const NormLayout& l, Reduce&& reduce, Finish&& finish, Apply&& apply) {
   const int64_t threads = num_threads();
@@ -137,25 +174,31 @@ void over_channels(const NormLayout& l, Reduce&& reduce, Finish&& finish, Apply&
   if (per_thread * threads * 4 <= l.c * 5) {
     const int64_t elements = std::max<int64_t>(1, l.n * l.s);
     parallel_for(l.c, (kNormGrain + elements - 1) / elements, [&](int64_t begin, int64_t end) {
-      for (int64_t channel = begin; channel < end; ++channel) {
-        Total total;
-        for (int64_t b = 0; b < l.blocks; ++b) total.add(reduce(channel, l.block(channel, b)));
-        finish(channel, total);
-        for (int64_t b = 0; b < l.blocks; ++b) apply(channel, l.block(channel, b));
+      Scratch scratch;
+      const int64_t together = std::min(l.channels_together(), end - begin);
+      Total* totals = scratch_array<Total>(scratch, together);
+      for (int64_t first = begin; first < end; first += together) {
+        const int64_t last = std::min(first + together, end);
+        for (int64_t j = first; j < last; ++j) totals[j - first] = Total();
+        in_memory_order(l, first, last, [&](int64_t j, const NormBlock& block) {
+          totals[j - first].add(reduce(j, block));
+        });
+        for (int64_t j = first; j < last; ++j) finish(j, totals[j - first]);
+        in_memory_order(l, first, last, apply);
       }
     });
     return;
   }
   Scratch scratch;
   const int64_t items = l.c * l.blocks;
-  double* storage =
-      scratch.get<double>(items * static_cast<int64_t>(sizeof(Total) / sizeof(double)));
-  Total* parts = reinterpret_cast<Total*>(storage);
+  Total* parts = scratch_array<Total>(scratch, items);
   const int64_t elements = std::max<int64_t>(1, l.n * l.s / std::max<int64_t>(1, l.blocks));
   const int64_t grain = (kNormGrain + elements - 1) / elements;
   parallel_for(items, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      new (parts + i) Total(reduce(i / l.blocks, l.block(i / l.blocks, i % l.blocks)));
+    for (int64_t i = begin; i < end; ++i) {
+      const auto [channel, b] = l.in_memory(i);
+      parts[channel * l.blocks + b] = reduce(channel, l.block(channel, b));
+    }
   });
   for (int64_t channel = 0; channel < l.c; ++channel) {
     Total total;
@@ -163,7 +206,10 @@ void over_channels(const NormLayout& l, Reduce&& reduce, Finish&& finish, Apply&
     finish(channel, total);
   }
   parallel_for(items, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) apply(i / l.blocks, l.block(i / l.blocks, i % l.blocks));
+    for (int64_t i = begin; i < end; ++i) {
+      const auto [channel, b] = l.in_memory(i);
+      apply(channel, l.block(channel, b));
+    }
   });
 }
 
