@@ -137,6 +137,13 @@ describe('shapes', () => {
     const product = { ...fields, groups: 1, n: 2 ** 52, cIn: 2 ** 52, cOut: 2 ** 52 };
     expect(() => run('conv', product, buffers)).toThrow('conv: size overflow');
   });
+
+  test('a copy of 2^50 elements onto one, which would take a day', () => {
+    const fields = { rank: 2, shape: [2 ** 25, 2 ** 25], xStrides: [0, 0], yStrides: [0, 0] };
+    expect(() => run('copy', fields, { x: ones([1]), y: zeros([1]) })).toThrow(
+      'copy: must write every element once',
+    );
+  });
 });
 
 describe('row 61: what only looks like a tensor', () => {

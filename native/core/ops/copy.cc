@@ -40,8 +40,12 @@ void copy_block(int64_t rows, int64_t cols, const From* x, int64_t x_row, int64_
 template <class From, class To>
 void copy_typed(const copy_desc& d, Call& call) {
   const From* x = call.in<From>(copy_buf::x, strided_extent(d.rank, d.shape, d.x_strides));
-  To* y = call.out<To>(copy_buf::y, strided_extent(d.rank, d.shape, d.y_strides));
-  if (checked_product(d.shape, d.rank) == 0) return;
+  const int64_t y_extent = strided_extent(d.rank, d.shape, d.y_strides);
+  To* y = call.out<To>(copy_buf::y, y_extent);
+  const int64_t total = checked_product(d.shape, d.rank);
+  if (total == 0) return;
+  // Else 2^50 elements at strides of 0 are a day's work.
+  call.require(total <= y_extent, "must write every element once");
   const StridedWalk<2> walk(d.rank, d.shape, {d.x_strides, d.y_strides});
   const int64_t n = walk.row_length();
   if (walk.rows() == 1) {
