@@ -26,8 +26,10 @@ const convFields = [
   'dilation:3',
   'algorithm',
   'exact',
+  'lanes',
 ] as const;
 const convSumFields = [...convFields, 'packedReady'] as const;
+const convTilesFields = [...convSumFields, 'fn'] as const;
 const gemmFields = [
   'batch',
   'm',
@@ -43,6 +45,7 @@ const gemmFields = [
 const poolFields = ['planes', 'in:3', 'out:3', 'kernel:3', 'stride:3', 'padding:3'] as const;
 const maxPoolFields = [...poolFields, 'dilation:3'] as const;
 const avgPoolFields = [...poolFields, 'countPadding', 'divisor'] as const;
+const tileFields = ['fn', 'rows', 'columns', 'inner'] as const;
 const adaptivePoolFields = ['planes', 'in:3', 'out:3'] as const;
 
 /**
@@ -137,10 +140,17 @@ export const opTable = {
   },
   convBackwardInput: { fields: convSumFields, buffers: ['dy', 'weight', 'bias', 'dx', 'packed'] },
   convPackedSize: { fields: [...convFields, 'backwardInput'], buffers: ['size'] },
+  convLanes: { fields: convFields, buffers: ['x', 'width'] },
+  convTiles: { fields: convTilesFields, buffers: ['x', 'weight', 'bias', 'f', 'y', 'packed'] },
+  convTilesBackwardInput: { fields: convTilesFields, buffers: ['f', 'dy', 'weight', 'dx', 'packed'] },
+  convTilesBackwardWeight: { fields: [...convFields, 'fn'], buffers: ['x', 'f', 'dy', 'dw', 'db'] },
+  toLanes: { fields: ['n', 'size', 'lanes', 'back'], buffers: ['x', 'y'] },
   convBackwardWeight: { fields: convFields, buffers: ['x', 'dy', 'dw', 'db'] },
   maxPool: { fields: maxPoolFields, buffers: ['x', 'y', 'chosen'] },
   maxPoolBackward: { fields: maxPoolFields, buffers: ['dy', 'chosen', 'dx'] },
   maxPoolIndices: { fields: maxPoolFields, buffers: ['chosen', 'index'] },
+  meanTiles: { fields: tileFields, buffers: ['x', 'f', 'y'] },
+  meanTilesBackward: { fields: tileFields, buffers: ['saved', 'dy', 'dx'] },
   avgPool: { fields: avgPoolFields, buffers: ['x', 'y'] },
   avgPoolBackward: { fields: avgPoolFields, buffers: ['dy', 'dx'] },
   adaptiveAvgPool: { fields: adaptivePoolFields, buffers: ['x', 'y'] },

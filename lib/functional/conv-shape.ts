@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor';
 import { expectDTypeOf, expectFloating } from './checks';
 import { isExactConv } from './conv-exact';
 import { amounts, checkGroups, paddingPairs, steps } from './conv-options';
+import { shapeInLanes, shapeOfImages } from './lanes';
 import { Plans, withOwnShape } from './plans';
 import {
   effectiveKernel,
@@ -29,6 +30,8 @@ export interface ConvDescriptor extends WindowSizes {
   readonly algorithm: number;
   /** 1: only algorithms that round like a sum of products. */
   readonly exact: number;
+  /** Images of a vector if they lie in lanes (lanes.ts), else 0. */
+  readonly lanes: number;
   /** 1: the packed weights are those of an earlier call. */
   readonly packedReady: number;
 }
@@ -91,17 +94,27 @@ function planner(make: (call: Call) => ConvPlan) {
     weight: Tensor,
     bias: Tensor | null,
     options: AnyOptions,
+    lanes = 0,
   ): ConvPlan => {
     checkOptions(op, options);
     checkTypes(op, input, weight, bias);
     const { stride = 1, padding = 0, outputPadding = 0, dilation = 1, groups = 1 } = options;
     const biases = bias === null ? null : bias.ndim === 1 ? bias.shape[0] : bias.shape;
-    const settings = [rank, stride, padding, outputPadding, dilation, groups, isExactConv(), biases];
+    const settings = [rank, stride, padding, outputPadding, dilation, groups, isExactConv(), biases, lanes];
     const key = [...settings, input.ndim, ...input.shape, ...weight.shape];
     const read = { stride, padding, outputPadding, dilation, groups };
     const makeNew = (): ConvPlan => {
-      const shapes = { input: input.shape, weight: weight.shape, bias: bias === null ? null : bias.shape };
-      return make({ op, rank, ...shapes, ...read });
+      const { shape } = input;
+      const operands = { weight: weight.shape, bias: bias === null ? null : bias.shape };
+      const plan = make({
+        op,
+        rank,
+        input: lanes === 0 ? shape : shapeOfImages(shape, lanes),
+        ...operands,
+        ...read,
+      });
+      if (lanes === 0) return plan;
+      return { descriptor: { ...plan.descriptor, lanes }, shape: shapeInLanes(plan.shape, lanes) };
     };
     return withOwnShape(plans.get(key, makeNew));
   };
@@ -240,6 +253,7 @@ function planOf(
     ...inThreeDimensions(sizes),
     algorithm: 0,
     exact: Number(isExactConv()),
+    lanes: 0,
     packedReady: 0,
   };
   return { descriptor, shape };

@@ -42,6 +42,7 @@ function sameForm(a: ConvDescriptor, b: ConvDescriptor): boolean {
       a.cIn === b.cIn &&
       a.cOut === b.cOut &&
       a.exact === b.exact &&
+      a.lanes === b.lanes &&
       sameNumbers(a.in, b.in) &&
       sameNumbers(a.kernel, b.kernel) &&
       sameNumbers(a.out, b.out) &&

@@ -72,8 +72,8 @@ function backwardWeight(
   run('convBackwardWeight', d, { x, dy, dw, db });
 }
 
-/** The elements for native code, and the copies among them, which nobody else sees. */
-function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
+/** The elements for native code, and the copies among them, which nobody else sees. @internal */
+export function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
   const x = contiguousElements(input);
   const w = contiguousElements(weight);
   const b = bias === null ? null : contiguousElements(bias);
@@ -83,7 +83,8 @@ function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
 }
 
 /**
- * The convolution of `rank` spatial dimensions, with `ending` in the same pass where no gradient is recorded.
+ * The convolution of `rank` spatial dimensions, with `ending` in the same pass where no gradient is recorded. `lanes`: if
+ * the images lie in lanes, how many in a vector (lanes.ts).
  * @internal
  */
 export function convolution(
@@ -93,9 +94,10 @@ export function convolution(
   bias: Tensor | null,
   options: ConvOptions,
   ending = noEnding,
+  lanes = 0,
 ): Tensor {
   const op = `conv${rank}d`;
-  const { descriptor, shape } = planConv(op, rank, input, weight, bias, options);
+  const { descriptor, shape } = planConv(op, rank, input, weight, bias, options, lanes);
   const { x, w, b, keep } = operands(input, weight, bias);
   const add = addOf(op, ending, input, shape, 'the result');
   const isRecorded = needsGrad(input, weight, bias);

@@ -14,8 +14,10 @@ namespace laminae {
 struct ConvShape {
   int64_t n, groups, c_in, c_out;
   int64_t in[3], kernel[3], out[3], stride[3], padding[3], dilation[3];
-  bool exact;  // only algorithms that round like a sum of products
+  bool exact;             // only algorithms that round like a sum of products
+  bool in_lanes = false;  // see TapSum
   Ending ending;
+  TilesBehind tiles;  // if any, y or dy is that of the means
 
   int64_t channels_in() const { return c_in / groups; }  // of a group
   int64_t channels_out() const { return c_out / groups; }
@@ -38,6 +40,7 @@ struct ConvAlgorithm {
   void (*run)(Of..., const T* x, const T* packed, const T* bias, T* y);
   bool ends = false;
   bool (*run_unpacked)(Of..., const T* x, const T* w, const T* bias, T* y) = nullptr;
+  bool in_lanes = false;  // also takes images that lie in lanes
 };
 template <class T>
 using TapSumAlgorithm = ConvAlgorithm<T, const TapSum&>;
@@ -51,6 +54,7 @@ struct WeightGradientAlgorithm {
   const char* name;
   bool (*applies)(const ConvShape& s);
   void (*run)(const ConvShape& s, const T* x, const T* dy, T* dw, T* db);
+  bool in_lanes = false;  // as above
 };
 
 // Algorithms in the order they are tried; what no whole algorithm takes is computed as TapSums. The

@@ -12,6 +12,7 @@
 #pragma once
 #include <cstdint>
 
+#include "core/elementwise_fns.h"
 #include "core/ending.h"
 
 namespace laminae {
@@ -24,6 +25,14 @@ struct TapDim {
   int64_t offset, step;
 };
 
+// A function of the results of a convolution and the means of 2x2 tiles of what it gives, images in
+// lanes.
+struct TilesBehind {
+  bool any = false;
+  UnaryFn fn{};
+  void* f = nullptr;  // what the function gives; nullptr: not wanted
+};
+
 struct TapSum {
   int64_t n, groups;
   int64_t channels, rows;  // per group: summed over, and made
@@ -34,7 +43,11 @@ struct TapSum {
   int64_t kernel[3];  // w [groups, rows, channels, kernel], or [groups, channels, rows, kernel]
   bool transposed;    // if transposed
   bool exact;         // only algorithms that round like a sum of products
+  // x and y lie as [n / width, channels or rows, position, width], width being that of a vector.
+  bool in_lanes = false;
   Ending ending;
+  TilesBehind made;  // if any, y is the means
+  TilesBehind read;  // if any, x is the gradient of the means, and f is read
 
   int64_t x_plane() const { return x_size[0] * x_size[1] * x_size[2]; }
   int64_t grid_plane() const { return grid[0] * grid[1] * grid[2]; }
@@ -118,6 +131,16 @@ struct ChannelsWindow {
   int64_t x_line;          // distance of the two lines of a tile in x
 };
 constexpr int kChannelsClasses = 4;  // of neighbouring pixels with taps of their own, at most
+
+// Cache lines that a kernel asks for on its way, some with each step: from `at` on, `step` bytes
+// further each time.
+struct LanesAsk {
+  const char* at;
+  int64_t step;
+};
+
+// Asks for what is in cache: `near` and what lies behind it.
+inline LanesAsk ask_nothing(const void* near) { return {static_cast<const char*>(near), 0}; }
 
 // The terms of an output of conv_lanes: channels x planes x lines x taps, with the distance of
 // neighbours in x and in the packed weights, in elements.

@@ -3,10 +3,29 @@
 // into the next one, which is written later: a gradient of 4096 planes of 10x10 takes 0.09 ms so,
 // 0.14 with masked stores.
 
-// y[r][i] = (x[2 r][2 i] + x[2 r][2 i + 1] + x[2 r + 1][2 i] + x[2 r + 1][2 i + 1]) / 4
 template <class T>
-void mean_2x2(int64_t rows, int64_t n, const T* x, T* y) {
+void mean_2x2_of_runs(int64_t rows, int64_t n, int64_t inner, const T* x, T* y) {
   using V = Vec<T>;
+  const V quarter = V::set1(T(0.25));
+  for (int64_t r = 0; r < rows; r++, x += 2 * n * inner) {
+    const T* below = x + 2 * n * inner;
+    for (int64_t i = 0; i < n; i++, x += 2 * inner, below += 2 * inner, y += inner) {
+      for (int64_t j = 0; j < inner; j += V::kWidth) {
+        const int64_t count = inner - j < V::kWidth ? inner - j : V::kWidth;
+        const V above = V::load_n(x + j, count) + V::load_n(x + inner + j, count);
+        const V sum = above + V::load_n(below + j, count) + V::load_n(below + inner + j, count);
+        (sum * quarter).store_n(y + j, count);
+      }
+    }
+  }
+}
+
+// y[r][i] = (x[2 r][2 i] + x[2 r][2 i + 1] + x[2 r + 1][2 i] + x[2 r + 1][2 i + 1]) / 4, each a run
+// of `inner` elements
+template <class T>
+void mean_2x2(int64_t rows, int64_t n, int64_t inner, const T* x, T* y) {
+  using V = Vec<T>;
+  if (inner > 1) return mean_2x2_of_runs(rows, n, inner, x, y);
   constexpr int64_t kW = V::kWidth;
   const V quarter = V::set1(T(0.25));
   const T* end = y + rows * n;
@@ -30,10 +49,30 @@ void mean_2x2(int64_t rows, int64_t n, const T* x, T* y) {
   }
 }
 
-// dx[2 r][2 i] and its three neighbours = dy[r][i] / 4
 template <class T>
-void spread_2x2(int64_t rows, int64_t n, const T* dy, T* dx) {
+void spread_2x2_of_runs(int64_t rows, int64_t n, int64_t inner, const T* dy, T* dx) {
   using V = Vec<T>;
+  const V quarter = V::set1(T(0.25));
+  for (int64_t r = 0; r < rows; r++, dx += 2 * n * inner) {
+    T* below = dx + 2 * n * inner;
+    for (int64_t i = 0; i < n; i++, dy += inner, dx += 2 * inner, below += 2 * inner) {
+      for (int64_t j = 0; j < inner; j += V::kWidth) {
+        const int64_t count = inner - j < V::kWidth ? inner - j : V::kWidth;
+        const V v = V::load_n(dy + j, count) * quarter;
+        v.store_n(dx + j, count);
+        v.store_n(dx + inner + j, count);
+        v.store_n(below + j, count);
+        v.store_n(below + inner + j, count);
+      }
+    }
+  }
+}
+
+// dx[2 r][2 i] and its three neighbours = dy[r][i] / 4, each a run of `inner` elements
+template <class T>
+void spread_2x2(int64_t rows, int64_t n, int64_t inner, const T* dy, T* dx) {
+  using V = Vec<T>;
+  if (inner > 1) return spread_2x2_of_runs(rows, n, inner, dy, dx);
   constexpr int64_t kW = V::kWidth;
   const V quarter = V::set1(T(0.25));
   const T* end = dx + rows * 4 * n;

@@ -2,6 +2,20 @@
 // images, so nothing is expanded, shifted or wasted whatever the width of the maps. For few
 // channels and many images.
 
+// Cache lines that are asked for with each step of a sum, which takes 15 to 24 multiply-adds of
+// 64-byte vectors: the first layer of LeNet writes four times as much as it has steps.
+template <class T>
+constexpr int kLanesAsks = Vec<T>::kWidth * sizeof(T) < 64 ? 1 : 3;
+constexpr int kLanesAskBytes = 64;
+
+template <class T>
+LAMINAE_INLINE void ask_lines(LanesAsk& ask) {
+  LAMINAE_UNROLL for (int i = 0; i < kLanesAsks<T>; i++) {
+    LAMINAE_PREFETCH_L2(ask.at + i * kLanesAskBytes);
+  }
+  ask.at += ask.step;
+}
+
 // A tile of R x C accumulators, C vectors and one more operand fit.
 template <class T, int R, int C>
 constexpr bool kLanesTileFits = R* C + C + 1 <= kVectorRegisters<T>;
@@ -10,7 +24,7 @@ constexpr bool kLanesTileFits = R* C + C + 1 <= kVectorRegisters<T>;
 // R rows, P pixels; see LanesWindow for the strides.
 template <class T, int R, int P>
 void conv_lanes_fixed(const LanesWindow& s, const T* x, int64_t x_pixel, const T* w, const T* bias,
-                      T* y, int64_t y_row) {
+                      T* y, int64_t y_row, LanesAsk ask) {
   using V = Vec<T>;
   V acc[R][P];
   LAMINAE_UNROLL for (int i = 0; i < R; i++) {
@@ -25,6 +39,7 @@ void conv_lanes_fixed(const LanesWindow& s, const T* x, int64_t x_pixel, const T
         LAMINAE_UNROLL for (int v = 0; v < P; v++) at[v] = line_x + v * x_pixel;
         const T* wj = line_w;
         for (int64_t j = 0; j < s.taps; j++) {
+          ask_lines<T>(ask);
           V xv[P];
           LAMINAE_UNROLL for (int v = 0; v < P; v++) {
             xv[v] = V::load(at[v]);
@@ -46,7 +61,9 @@ void conv_lanes_fixed(const LanesWindow& s, const T* x, int64_t x_pixel, const T
       const V b = V::set1(bias[i]);
       LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v] = acc[i][v] + b;
     }
-    LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v].store(y + i * y_row + v * V::kWidth);
+    LAMINAE_UNROLL for (int v = 0; v < P; v++) acc[i][v].store(y + v * V::kWidth);
+    y += y_row;
+    LAMINAE_OPAQUE(y);
   }
 }
 
@@ -63,16 +80,16 @@ struct LanesTile {
 template <class T, int R, int P>
 LAMINAE_INLINE void conv_lanes_dispatch(int64_t rows, int64_t pixels, const LanesWindow& s,
                                         const T* x, int64_t x_pixel, const T* w, const T* bias,
-                                        T* y, int64_t y_row) {
+                                        T* y, int64_t y_row, const LanesAsk& ask) {
   if (rows == R && pixels == P) {
-    conv_lanes_fixed<T, R, P>(s, x, x_pixel, w, bias, y, y_row);
+    conv_lanes_fixed<T, R, P>(s, x, x_pixel, w, bias, y, y_row, ask);
   } else if (rows < R) {
     if constexpr (R > 1) {
-      conv_lanes_dispatch<T, R - 1, P>(rows, pixels, s, x, x_pixel, w, bias, y, y_row);
+      conv_lanes_dispatch<T, R - 1, P>(rows, pixels, s, x, x_pixel, w, bias, y, y_row, ask);
     }
   } else {
     if constexpr (P > 1) {
-      conv_lanes_dispatch<T, R, P - 1>(rows, pixels, s, x, x_pixel, w, bias, y, y_row);
+      conv_lanes_dispatch<T, R, P - 1>(rows, pixels, s, x, x_pixel, w, bias, y, y_row, ask);
     }
   }
 }
@@ -81,26 +98,30 @@ LAMINAE_INLINE void conv_lanes_dispatch(int64_t rows, int64_t pixels, const Lane
 // lanes_pixels. Terms are added in the order of the loops, the bias last.
 template <class T>
 void conv_lanes(int64_t rows, int64_t pixels, const LanesWindow& s, const T* x, int64_t x_pixel,
-                const T* w, const T* bias, T* y, int64_t y_row) {
+                const T* w, const T* bias, T* y, int64_t y_row, const LanesAsk& ask) {
   conv_lanes_dispatch<T, LanesTile<T>::kRows, LanesTile<T>::kPixels>(rows, pixels, s, x, x_pixel, w,
-                                                                     bias, y, y_row);
+                                                                     bias, y, y_row, ask);
 }
 
 // acc[i][j] += sum over lines l, pixels q of  dy[i][l, q] x[l * x_line + q * x_pixel + j * x_tap]
 template <class T, int R, int K>
 void conv_lanes_weight_fixed(int64_t lines, int64_t pixels, const T* x, int64_t x_line,
                              int64_t x_pixel, int64_t x_tap, const T* dy, int64_t dy_row, T* acc,
-                             int64_t acc_row) {
+                             int64_t acc_row, LanesAsk ask) {
   using V = Vec<T>;
   constexpr int kW = V::kWidth;
   V sum[R][K];
+  T* row = acc;
   LAMINAE_UNROLL for (int i = 0; i < R; i++) {
-    LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j] = V::load(acc + i * acc_row + j * kW);
+    LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j] = V::load(row + j * kW);
+    row += acc_row;
+    LAMINAE_OPAQUE(row);  // or GCC keeps all addresses for the end, in registers of vectors
   }
   for (int64_t l = 0; l < lines; l++) {
     const T* at[K];
     LAMINAE_UNROLL for (int j = 0; j < K; j++) at[j] = x + l * x_line + j * x_tap;
     for (int64_t q = 0; q < pixels; q++) {
+      ask_lines<T>(ask);
       V xv[K];
       LAMINAE_UNROLL for (int j = 0; j < K; j++) {
         xv[j] = V::load(at[j]);
@@ -113,8 +134,11 @@ void conv_lanes_weight_fixed(int64_t lines, int64_t pixels, const T* x, int64_t 
       dy += kW;
     }
   }
+  row = acc;
   LAMINAE_UNROLL for (int i = 0; i < R; i++) {
-    LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j].store(acc + i * acc_row + j * kW);
+    LAMINAE_UNROLL for (int j = 0; j < K; j++) sum[i][j].store(row + j * kW);
+    row += acc_row;
+    LAMINAE_OPAQUE(row);
   }
 }
 
@@ -122,21 +146,22 @@ template <class T, int R, int K>
 LAMINAE_INLINE void conv_lanes_weight_dispatch(int64_t rows, int64_t taps, int64_t lines,
                                                int64_t pixels, const T* x, int64_t x_line,
                                                int64_t x_pixel, int64_t x_tap, const T* dy,
-                                               int64_t dy_row, T* acc, int64_t acc_row) {
+                                               int64_t dy_row, T* acc, int64_t acc_row,
+                                               const LanesAsk& ask) {
   if (rows == R && taps == K) {
     if constexpr (kLanesTileFits<T, R, K>) {
       conv_lanes_weight_fixed<T, R, K>(lines, pixels, x, x_line, x_pixel, x_tap, dy, dy_row, acc,
-                                       acc_row);
+                                       acc_row, ask);
     }
   } else if (rows < R) {
     if constexpr (R > 1) {
       conv_lanes_weight_dispatch<T, R - 1, K>(rows, taps, lines, pixels, x, x_line, x_pixel, x_tap,
-                                              dy, dy_row, acc, acc_row);
+                                              dy, dy_row, acc, acc_row, ask);
     }
   } else {
     if constexpr (K > 1) {
       conv_lanes_weight_dispatch<T, R, K - 1>(rows, taps, lines, pixels, x, x_line, x_pixel, x_tap,
-                                              dy, dy_row, acc, acc_row);
+                                              dy, dy_row, acc, acc_row, ask);
     }
   }
 }
@@ -153,9 +178,9 @@ int64_t conv_lanes_weight_rows(int64_t taps) {
 template <class T>
 void conv_lanes_weight(int64_t rows, int64_t taps, int64_t lines, int64_t pixels, const T* x,
                        int64_t x_line, int64_t x_pixel, int64_t x_tap, const T* dy, int64_t dy_row,
-                       T* acc, int64_t acc_row) {
+                       T* acc, int64_t acc_row, const LanesAsk& ask) {
   conv_lanes_weight_dispatch<T, LanesTile<T>::kWeightRows, LanesTile<T>::kWeightTaps>(
-      rows, taps, lines, pixels, x, x_line, x_pixel, x_tap, dy, dy_row, acc, acc_row);
+      rows, taps, lines, pixels, x, x_line, x_pixel, x_tap, dy, dy_row, acc, acc_row, ask);
 }
 
 // dst [count][width], lane i from src [i][ld]: the lanes beyond `lanes` are 0. Reads of the next

@@ -1,16 +1,17 @@
-// Winograd's F(4, 3) and F(4, 5) along lines with images in lanes: 4 neighbouring outputs of a line
-// take 6 products with each kernel line instead of 12, or 8 instead of 20. Points and transforms
-// are those of reach 6 and 8 (winograd_points.inl), the products those of conv_lanes.inl.
+// Winograd's F(4, 5) and F(5, 5) along lines with images in lanes: 4 neighbouring outputs of a line
+// take 8 products with each kernel line instead of 20, 5 take 9 instead of 25. Points and
+// transforms are those of reach 8 and 9 (winograd_points.inl), the products those of
+// conv_lanes.inl.
 
 namespace winograd_lanes {
-constexpr int kTile = 4;  // outputs
+constexpr int kTaps = 5;
 }
 
-template <int K, class T>
+template <int R, class T>
 LAMINAE_INLINE void winograd_lanes_weights_of(int64_t count, int64_t rows, const T* w,
                                               int64_t w_tap, T* u, int64_t u_step) {
   using V = Vec<T>;
-  constexpr int R = K + winograd_lanes::kTile - 1;
+  constexpr int K = winograd_lanes::kTaps;
   for (int64_t c = 0; c < count; c++) {
     for (int64_t i = 0; i < rows; i += V::kWidth) {
       const int64_t n = rows - i < V::kWidth ? rows - i : V::kWidth;
@@ -25,23 +26,22 @@ LAMINAE_INLINE void winograd_lanes_weights_of(int64_t count, int64_t rows, const
   }
 }
 
-// G g for `count` kernel lines: w [count][taps][rows], the taps w_tap apart (from the last one back
-// if negative); u [taps + 3][u_step], each as [count][rows].
+// G g for `count` kernel lines: w [count][5][rows], the taps w_tap apart (from the last one back if
+// negative); u [reach][u_step], each as [count][rows].
 template <class T>
-void winograd_lanes_weights(int64_t taps, int64_t count, int64_t rows, const T* w, int64_t w_tap,
+void winograd_lanes_weights(int64_t reach, int64_t count, int64_t rows, const T* w, int64_t w_tap,
                             T* u, int64_t u_step) {
-  if (taps == 3) return winograd_lanes_weights_of<3, T>(count, rows, w, w_tap, u, u_step);
-  winograd_lanes_weights_of<5, T>(count, rows, w, w_tap, u, u_step);
+  if (reach == 9) return winograd_lanes_weights_of<9, T>(count, rows, w, w_tap, u, u_step);
+  winograd_lanes_weights_of<8, T>(count, rows, w, w_tap, u, u_step);
 }
 
-template <int K, class T>
+template <int R, class T>
 LAMINAE_INLINE void winograd_lanes_input_of(int64_t tiles, int64_t left, int64_t width, const T* x,
                                             T* v, int64_t v_step) {
   using V = Vec<T>;
-  constexpr int R = K + winograd_lanes::kTile - 1;
   constexpr int kW = V::kWidth;
   for (int64_t t = 0; t < tiles; t++) {
-    const int64_t at = t * winograd_lanes::kTile + left;
+    const int64_t at = t * (R - winograd_lanes::kTaps + 1) + left;
     V d[R];
     if (at >= 0 && at + R <= width) {
       LAMINAE_UNROLL for (int i = 0; i < R; i++) d[i] = V::load(x + (at + i) * kW);
@@ -56,20 +56,19 @@ LAMINAE_INLINE void winograd_lanes_input_of(int64_t tiles, int64_t left, int64_t
 }
 
 // B^T d of the tiles of a line: x [width] of vectors, zeros around them, the first tile begins at
-// column `left`; v [taps + 3][v_step], tiles next to each other.
+// column `left`; v [reach][v_step], tiles next to each other.
 template <class T>
-void winograd_lanes_input(int64_t taps, int64_t tiles, int64_t left, int64_t width, const T* x,
+void winograd_lanes_input(int64_t reach, int64_t tiles, int64_t left, int64_t width, const T* x,
                           T* v, int64_t v_step) {
-  if (taps == 3) return winograd_lanes_input_of<3, T>(tiles, left, width, x, v, v_step);
-  winograd_lanes_input_of<5, T>(tiles, left, width, x, v, v_step);
+  if (reach == 9) return winograd_lanes_input_of<9, T>(tiles, left, width, x, v, v_step);
+  winograd_lanes_input_of<8, T>(tiles, left, width, x, v, v_step);
 }
 
-template <int K, class T>
+template <int R, class T>
 LAMINAE_INLINE void winograd_lanes_output_of(int64_t lines, int64_t cols, const T* m,
                                              int64_t m_step, T bias, T* y) {
   using V = Vec<T>;
-  constexpr int R = K + winograd_lanes::kTile - 1;
-  constexpr int M = winograd_lanes::kTile;
+  constexpr int M = R - winograd_lanes::kTaps + 1;
   constexpr int kW = V::kWidth;
   const V b = V::set1(bias);
   for (int64_t l = 0; l < lines; l++) {
@@ -87,22 +86,22 @@ LAMINAE_INLINE void winograd_lanes_output_of(int64_t lines, int64_t cols, const 
   }
 }
 
-// A^T m + bias of lines of `cols` outputs: m [taps + 3][m_step], tiles of all lines next to each
+// A^T m + bias of lines of `cols` outputs: m [reach][m_step], tiles of all lines next to each
 // other; y [lines][cols] of vectors.
 template <class T>
-void winograd_lanes_output(int64_t taps, int64_t lines, int64_t cols, const T* m, int64_t m_step,
+void winograd_lanes_output(int64_t reach, int64_t lines, int64_t cols, const T* m, int64_t m_step,
                            T bias, T* y) {
-  if (taps == 3) return winograd_lanes_output_of<3, T>(lines, cols, m, m_step, bias, y);
-  winograd_lanes_output_of<5, T>(lines, cols, m, m_step, bias, y);
+  if (reach == 9) return winograd_lanes_output_of<9, T>(lines, cols, m, m_step, bias, y);
+  winograd_lanes_output_of<8, T>(lines, cols, m, m_step, bias, y);
 }
 
-// ---- weight gradient: F(3, 4) and F(5, 4), the taps of a kernel line from tiles of 4 of dy ----
+// ---- weight gradient: F(5, 4) and F(5, 5), the taps of a kernel line from tiles of dy ----
 
 template <int R, class T>
 LAMINAE_INLINE void winograd_lanes_gradient_of(int64_t lines, int64_t cols, const T* dy, T* u,
                                                int64_t u_step) {
   using V = Vec<T>;
-  constexpr int M = winograd_lanes::kTile;
+  constexpr int M = R - winograd_lanes::kTaps + 1;
   constexpr int kW = V::kWidth;
   for (int64_t l = 0; l < lines; l++) {
     for (int64_t c = 0; c < cols; c += M) {
@@ -119,18 +118,18 @@ LAMINAE_INLINE void winograd_lanes_gradient_of(int64_t lines, int64_t cols, cons
   }
 }
 
-// G dy of lines of `cols` vectors: u [taps + 3][u_step], tiles of all lines next to each other.
+// G dy of lines of `cols` vectors: u [reach][u_step], tiles of all lines next to each other.
 template <class T>
-void winograd_lanes_gradient(int64_t taps, int64_t lines, int64_t cols, const T* dy, T* u,
+void winograd_lanes_gradient(int64_t reach, int64_t lines, int64_t cols, const T* dy, T* u,
                              int64_t u_step) {
-  if (taps == 3) return winograd_lanes_gradient_of<6, T>(lines, cols, dy, u, u_step);
+  if (reach == 9) return winograd_lanes_gradient_of<9, T>(lines, cols, dy, u, u_step);
   winograd_lanes_gradient_of<8, T>(lines, cols, dy, u, u_step);
 }
 
-template <int K, class T>
+template <int R, class T>
 LAMINAE_INLINE void winograd_lanes_dw_of(int64_t count, const T* m, int64_t m_step, T* dw) {
   using V = Vec<T>;
-  constexpr int R = K + winograd_lanes::kTile - 1;
+  constexpr int K = winograd_lanes::kTaps;
   for (int64_t i = 0; i < count; i++) {
     V d[R];
     V out[K];
@@ -140,9 +139,9 @@ LAMINAE_INLINE void winograd_lanes_dw_of(int64_t count, const T* m, int64_t m_st
   }
 }
 
-// A^T m for `count` kernel lines: m [taps + 3][m_step], dw [count][taps], vectors.
+// A^T m for `count` kernel lines: m [reach][m_step], dw [count][5], vectors.
 template <class T>
-void winograd_lanes_dw(int64_t taps, int64_t count, const T* m, int64_t m_step, T* dw) {
-  if (taps == 3) return winograd_lanes_dw_of<3, T>(count, m, m_step, dw);
-  winograd_lanes_dw_of<5, T>(count, m, m_step, dw);
+void winograd_lanes_dw(int64_t reach, int64_t count, const T* m, int64_t m_step, T* dw) {
+  if (reach == 9) return winograd_lanes_dw_of<9, T>(count, m, m_step, dw);
+  winograd_lanes_dw_of<8, T>(count, m, m_step, dw);
 }

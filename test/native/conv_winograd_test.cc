@@ -79,8 +79,9 @@ const PlaneCase kPairCases[] = {
 
 // Few channels, many images: tiles along lines with images in lanes.
 const PlaneCase kLanesCases[] = {
-    {32, 1, 6, 16, 14, 14, 0, 0, 0, 5},        // whole groups of images
-    {37, 1, 7, 9, 13, 11, 1, 2, 0, 5},         // tails of images, rows and tiles
+    {32, 1, 6, 16, 14, 14, 0, 0, 0, 5},        // whole groups of images, tiles of 5
+    {21, 1, 5, 8, 13, 13, 1, 0, 0, 5},         // a tail of tiles of 5
+    {37, 1, 7, 9, 13, 11, 1, 2, 0, 5},         // tails of images, rows and tiles of 4
     {16, 1, 5, 10, 12, 18, 3, 4, 2, 5},        // more padding, zeros below
     {17, 2, 8, 14, 40, 11, 0, 1, 0, 5},        // groups, blocks of lines
     {20, 1, 6, 8, 9, 25, 2, 2, 0, 5, 1, 3},    // 3x5

@@ -128,7 +128,8 @@ describe('shapes', () => {
     const huge = 2 ** 40;
     const fields = {
       n: 1, groups: huge, cIn: huge, cOut: huge, in: [1, 1, 1], kernel: [1, 1, 1], out: [1, 1, 1],
-      stride: [1, 1, 1], padding: [0, 0, 0], dilation: [1, 1, 1], algorithm: 0, exact: 0, packedReady: 0,
+      stride: [1, 1, 1], padding: [0, 0, 0], dilation: [1, 1, 1], algorithm: 0, exact: 0, lanes: 0,
+      packedReady: 0,
     }; // prettier-ignore
     const buffers = { x: ones([4]), weight: ones([4]), bias: null, y: zeros([4]), packed: null };
     expect(() => run('conv', fields, buffers)).toThrow(

@@ -229,7 +229,7 @@ void run_avg_pool(const avg_pool_desc& d, Call& call) {
     T* y = call.out<T>(avg_pool_buf::y, g.out_count());
     if (tiles_2x2(g, divisor)) {
       over_2x2(g, [&](int64_t row, int64_t rows) {
-        kernels<T>().mean_2x2(rows, g.w.out, x + 4 * row * g.w.out, y + row * g.w.out);
+        kernels<T>().mean_2x2(rows, g.w.out, 1, x + 4 * row * g.w.out, y + row * g.w.out);
       });
       return;
     }
@@ -248,7 +248,7 @@ void run_avg_pool_backward(const avg_pool_backward_desc& d, Call& call) {
     T* dx = call.out<T>(avg_pool_backward_buf::dx, g.in_count());
     if (tiles_2x2(g, divisor)) {
       over_2x2(g, [&](int64_t row, int64_t rows) {
-        kernels<T>().spread_2x2(rows, g.w.out, dy + row * g.w.out, dx + 4 * row * g.w.out);
+        kernels<T>().spread_2x2(rows, g.w.out, 1, dy + row * g.w.out, dx + 4 * row * g.w.out);
       });
       return;
     }

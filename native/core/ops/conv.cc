@@ -29,6 +29,7 @@ ConvShape shape_of(const Desc& d, const Call& call) {
   s.c_in = d.c_in;
   s.c_out = d.c_out;
   s.exact = d.exact != 0;
+  s.in_lanes = d.lanes != 0;
   call.require(s.n >= 0 && s.groups >= 1 && s.c_in >= 1 && s.c_out >= 1, "sizes must be positive");
   call.require(s.c_in % s.groups == 0 && s.c_out % s.groups == 0,
                "channels must be divisible by groups");
@@ -54,6 +55,14 @@ int64_t input_size(const ConvShape& s) { return s.n * s.c_in * s.in_plane(); }
 int64_t output_size(const ConvShape& s) { return s.n * s.c_out * s.out_plane(); }
 int64_t weight_size(const ConvShape& s) { return s.c_out * s.channels_in() * s.kernel_size(); }
 
+// Images that lie in lanes are those of vectors of T.
+template <class T, class Desc>
+void check_lanes(const Desc& d, const ConvShape& s, const Call& call) {
+  if (!s.in_lanes) return;
+  call.require(d.lanes == kernels<T>().vec_width, "lanes must be those of a vector");
+  call.require(s.groups == 1 && s.n % d.lanes == 0, "lanes need one group and whole vectors");
+}
+
 // What conv and conv_backward_input share. `packed`: the buffer for packed weights that the caller
 // keeps, or else they are in scratch memory.
 template <class T, class Desc>
@@ -71,44 +80,120 @@ void run_plan(const Desc& d, const ConvShape& s, bool backward, const Call& call
   plan.run(x, size > 0 ? weights : w, bias, y);
 }
 
-// ending_of(s, tag): the ending of results of tag's type.
-template <class Buf, class Desc, class EndingOf>
-void run_forward(const Desc& d, Call& call, EndingOf&& ending_of) {
+// The tiles behind a convolution, with f from `buffer`.
+template <class T, class Desc>
+void set_tiles(const Desc& d, const Call& call, int buffer, ConvShape& s) {
+  call.require(d.fn >= 0 && d.fn < static_cast<int64_t>(UnaryFn::count), "unknown function");
+  call.require(s.in_lanes && s.out[0] == 1 && s.out[1] % 2 == 0 && s.out[2] % 2 == 0,
+               "tiles need planes in lanes, of even height and width");
+  s.tiles = {true, static_cast<UnaryFn>(d.fn), call.maybe_out<T>(buffer, output_size(s))};
+}
+
+// Elements of y or dy.
+int64_t y_size(const ConvShape& s) { return s.tiles.any ? output_size(s) / 4 : output_size(s); }
+
+// complete(s, tag): what else the op does, for results of tag's type.
+template <class Buf, class Desc, class Complete>
+void run_forward(const Desc& d, Call& call, Complete&& complete) {
   dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
     using T = decltype(tag);
     ConvShape s = shape_of(d, call);
-    s.ending = ending_of(s, tag);
+    check_lanes<T>(d, s, call);
+    complete(s, tag);
     const T* x = call.in<T>(Buf::x, input_size(s));
     const T* w = call.in<T>(Buf::weight, weight_size(s));
     const T* bias = call.maybe_in<T>(Buf::bias, s.c_out);
-    T* y = call.out<T>(Buf::y, output_size(s));
+    T* y = call.out<T>(Buf::y, y_size(s));
     if (s.n == 0) return;
     run_plan(d, s, false, call, Buf::packed, x, w, bias, y);
   });
 }
 
-}  // namespace
-
-void run_conv(const conv_desc& d, Call& call) {
-  run_forward<conv_buf>(d, call, [](const ConvShape&, auto) { return Ending{}; });
+// bias: of the transposed convolution; -1: none.
+template <class Buf, class Desc, class Complete>
+void run_backward_input(const Desc& d, Call& call, int bias, Complete&& complete) {
+  dispatch_float(call, call.dtype(Buf::dy), [&](auto tag) {
+    using T = decltype(tag);
+    ConvShape s = shape_of(d, call);
+    check_lanes<T>(d, s, call);
+    complete(s, tag);
+    const T* dy = call.in<T>(Buf::dy, y_size(s));
+    const T* w = call.in<T>(Buf::weight, weight_size(s));
+    const T* b = bias < 0 ? nullptr : call.maybe_in<T>(bias, s.c_in);
+    T* dx = call.out<T>(Buf::dx, input_size(s));
+    if (s.n == 0) return;
+    run_plan(d, s, true, call, Buf::packed, dy, w, b, dx);
+  });
 }
 
+template <class Buf, class Desc, class Complete>
+void run_backward_weight(const Desc& d, Call& call, Complete&& complete) {
+  dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
+    using T = decltype(tag);
+    ConvShape s = shape_of(d, call);
+    check_lanes<T>(d, s, call);
+    complete(s, tag);
+    const T* x = call.in<T>(Buf::x, input_size(s));
+    const T* dy = call.in<T>(Buf::dy, y_size(s));
+    T* dw = call.maybe_out<T>(Buf::dw, weight_size(s));
+    T* db = call.maybe_out<T>(Buf::db, s.c_out);
+    if (s.n == 0) {
+      if (dw != nullptr) std::fill(dw, dw + weight_size(s), T{0});
+      if (db != nullptr) std::fill(db, db + s.c_out, T{0});
+      return;
+    }
+    const Trimmed trimmed(s, d.algorithm);
+    Scratch scratch;
+    T* left = dw;
+    if (dw != nullptr && trimmed.is_any()) left = scratch.get<T>(weight_size(trimmed.s));
+    const WeightGradientAlgorithm<T>* algorithm =
+        choose(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s);
+    call.require(algorithm != nullptr, "no algorithm takes these images in lanes");
+    algorithm->run(trimmed.s, x, dy, left, db);
+    if (left != dw) trimmed.spread(left, dw);
+  });
+}
+
+const auto kNothingElse = [](const ConvShape&, auto) {};
+
+}  // namespace
+
+void run_conv(const conv_desc& d, Call& call) { run_forward<conv_buf>(d, call, kNothingElse); }
+
 void run_conv_then(const conv_then_desc& d, Call& call) {
-  run_forward<conv_then_buf>(d, call, [&](const ConvShape& s, auto tag) {
-    return ending_of<decltype(tag)>(d, call, conv_then_buf::add, output_size(s));
+  run_forward<conv_then_buf>(d, call, [&](ConvShape& s, auto tag) {
+    s.ending = ending_of<decltype(tag)>(d, call, conv_then_buf::add, output_size(s));
   });
 }
 
 void run_conv_backward_input(const conv_backward_input_desc& d, Call& call) {
-  dispatch_float(call, call.dtype(conv_backward_input_buf::dy), [&](auto tag) {
-    using T = decltype(tag);
-    const ConvShape s = shape_of(d, call);
-    const T* dy = call.in<T>(conv_backward_input_buf::dy, output_size(s));
-    const T* w = call.in<T>(conv_backward_input_buf::weight, weight_size(s));
-    const T* bias = call.maybe_in<T>(conv_backward_input_buf::bias, s.c_in);
-    T* dx = call.out<T>(conv_backward_input_buf::dx, input_size(s));
-    if (s.n == 0) return;
-    run_plan(d, s, true, call, conv_backward_input_buf::packed, dy, w, bias, dx);
+  using Buf = conv_backward_input_buf;
+  run_backward_input<Buf>(d, call, Buf::bias, kNothingElse);
+}
+
+void run_conv_backward_weight(const conv_backward_weight_desc& d, Call& call) {
+  run_backward_weight<conv_backward_weight_buf>(d, call, kNothingElse);
+}
+
+void run_conv_tiles(const conv_tiles_desc& d, Call& call) {
+  run_forward<conv_tiles_buf>(d, call, [&](ConvShape& s, auto tag) {
+    set_tiles<decltype(tag)>(d, call, conv_tiles_buf::f, s);
+  });
+}
+
+void run_conv_tiles_backward_input(const conv_tiles_backward_input_desc& d, Call& call) {
+  using Buf = conv_tiles_backward_input_buf;
+  run_backward_input<Buf>(d, call, -1, [&](ConvShape& s, auto tag) {
+    set_tiles<decltype(tag)>(d, call, Buf::f, s);
+    call.require(s.tiles.f != nullptr, "needs what the function gave");
+  });
+}
+
+void run_conv_tiles_backward_weight(const conv_tiles_backward_weight_desc& d, Call& call) {
+  using Buf = conv_tiles_backward_weight_buf;
+  run_backward_weight<Buf>(d, call, [&](ConvShape& s, auto tag) {
+    set_tiles<decltype(tag)>(d, call, Buf::f, s);
+    call.require(s.tiles.f != nullptr, "needs what the function gave");
   });
 }
 
@@ -123,26 +208,22 @@ void run_conv_packed_size(const conv_packed_size_desc& d, Call& call) {
   *size = static_cast<double>(plan.packed_size());
 }
 
-void run_conv_backward_weight(const conv_backward_weight_desc& d, Call& call) {
-  dispatch_float(call, call.dtype(conv_backward_weight_buf::x), [&](auto tag) {
+void run_conv_lanes(const conv_lanes_desc& d, Call& call) {
+  dispatch_float(call, call.dtype(conv_lanes_buf::x), [&](auto tag) {
     using T = decltype(tag);
-    const ConvShape s = shape_of(d, call);
-    const T* x = call.in<T>(conv_backward_weight_buf::x, input_size(s));
-    const T* dy = call.in<T>(conv_backward_weight_buf::dy, output_size(s));
-    T* dw = call.maybe_out<T>(conv_backward_weight_buf::dw, weight_size(s));
-    T* db = call.maybe_out<T>(conv_backward_weight_buf::db, s.c_out);
-    if (s.n == 0) {
-      if (dw != nullptr) std::fill(dw, dw + weight_size(s), T{0});
-      if (db != nullptr) std::fill(db, db + s.c_out, T{0});
-      return;
-    }
+    ConvShape s = shape_of(d, call);
+    s.in_lanes = false;
+    const int64_t lanes = kernels<T>().vec_width;
+    double* width = call.out<double>(conv_lanes_buf::width, 1);
+    *width = 0;
+    if (s.n == 0 || s.n % lanes != 0 || s.groups > 1) return;
     const Trimmed trimmed(s, d.algorithm);
-    Scratch scratch;
-    T* left = dw;
-    if (dw != nullptr && trimmed.is_any()) left = scratch.get<T>(weight_size(trimmed.s));
-    choose(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s)
-        ->run(trimmed.s, x, dy, left, db);
-    if (left != dw) trimmed.spread(left, dw);
+    for (const bool backward : {false, true}) {
+      Scratch scratch;
+      if (!ConvPlan<T>(trimmed.s, backward, d.algorithm, call, scratch).takes_lanes()) return;
+    }
+    if (choose(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s)->in_lanes)
+      *width = static_cast<double>(lanes);
   });
 }
 

@@ -1,7 +1,8 @@
 // A TapSum with images in lanes, for few channels and many images.
 //
 // A group of vec_width images is transposed to [channel][line][column][image] once, with zeros
-// beside each line as far as taps reach (lines beyond the edge are left out of the sum instead).
+// beside each line as far as taps reach (lines beyond the edge are left out of the sum instead), or
+// read where it lies if images lie so and need no zeros.
 // Then every output pixel of the group is a plain sum of products of vectors and weights, of any
 // stride and dilation and without waste at the ends of lines. A tile of rows and pixels is summed
 // in registers; some lines of results are gathered and transposed back into y.
@@ -47,25 +48,32 @@ int64_t strip_size(const TapSum& s, int64_t width) {
   return s.channels * s.x_size[0] * s.x_size[1] * strip_columns(s).count() * width;
 }
 
-// Images [image, image + lanes) of one group, as [channel][line][column][width].
+// Images [image, image + lanes) of one group, as [channel][line][column][width]: in `strip`, or
+// where they lie.
 template <class T>
-void fill_strip(const TapSum& s, const Columns& columns, const T* x, int64_t lanes, int64_t width,
-                T* strip) {
-  const int64_t ld = s.groups * s.channels * s.x_plane();
+const T* fill_strip(const TapSum& s, const Columns& columns, const LanesSource<T>& x, T* strip) {
+  const int64_t width = x.width;
   const int64_t lines = s.channels * s.x_size[0] * s.x_size[1];
-  if (columns.low == 0 && columns.high == s.x_size[2]) {
-    kernels<T>().images_to_lanes(lanes, lines * s.x_size[2], x, ld, strip);
-    return;
-  }
+  const bool whole = columns.low == 0 && columns.high == s.x_size[2];
+  if (whole) return x.read(0, lines * s.x_size[2], strip);
+  T* const all = strip;
+  const int64_t unit = lines_together(s.read);
+  Scratch scratch;
+  T* room = scratch.get<T>(s.in_lanes ? unit * s.x_size[2] * width : 0);
   const int64_t before = -columns.low * width;
   const int64_t after = (columns.high - s.x_size[2]) * width;
   const int64_t line = s.x_size[2] * width;
-  for (int64_t i = 0; i < lines; ++i) {
+  const T* from = nullptr;
+  for (int64_t i = 0; i < lines; ++i, from += line) {
     std::fill(strip, strip + before, T{0});
-    kernels<T>().images_to_lanes(lanes, s.x_size[2], x + i * s.x_size[2], ld, strip + before);
+    if (i % unit == 0) {
+      from = x.read(i * s.x_size[2], unit * s.x_size[2], s.in_lanes ? room : strip + before);
+    }
+    if (s.in_lanes) std::copy(from, from + line, strip + before);
     std::fill(strip + before + line, strip + before + line + after, T{0});
     strip += before + line + after;
   }
+  return all;
 }
 
 // Outputs [g, g + count) of every line, summed together: the taps that any of them needs.
@@ -114,7 +122,7 @@ struct LanesJob {
   const T* strip;
   const T* weights;  // of the group, packed in tiles
   const T* bias;     // of the group, or nullptr
-  T* y;              // of the group, in the first image
+  LanesSink<T> y;
 };
 
 // One line of outputs of one tile of rows, to out [rows][out_row] of vectors.
@@ -150,7 +158,7 @@ void sum_line(const LanesJob<T>& job, int64_t g0, int64_t g1, int64_t row, int64
     kernels<T>().conv_lanes(rows, t.count, window, x + (window.taps == 0 ? 0 : p2 * job.width),
                             s.stride[2] * job.width, w + t.taps.first * job.tile,
                             job.bias == nullptr ? nullptr : job.bias + row, out + t.g * job.width,
-                            out_row);
+                            out_row, ask_nothing(w));
   }
 }
 
@@ -158,24 +166,23 @@ void sum_line(const LanesJob<T>& job, int64_t g0, int64_t g1, int64_t row, int64
 template <class T>
 void sum_lines(const LanesJob<T>& job, int64_t first, int64_t last, int64_t block, T* buffer) {
   const TapSum& s = job.s;
-  const int64_t y_image = s.groups * s.rows * s.grid_plane();
   for (int64_t start = first; start < last; start += block) {
     const int64_t lines = std::min(block, last - start);
     const int64_t pixels = lines * s.grid[2];
     for (int64_t row = 0; row < s.rows; row += job.tile) {
       const int64_t rows = std::min(job.tile, s.rows - row);
-      T* y = job.y + row * s.grid_plane() + start * s.grid[2];
+      const int64_t at = row * s.grid_plane() + start * s.grid[2];
       // Memory for the results, on its way while they are computed.
       for (int64_t i = 0; i < rows; ++i) {
-        kernels<T>().prefetch_lanes(job.lanes, pixels, y + i * s.grid_plane(), y_image);
+        job.y.request(at + i * s.grid_plane(), pixels);
       }
       for (int64_t l = 0; l < lines; ++l) {
         sum_line(job, (start + l) / s.grid[1], (start + l) % s.grid[1], row, rows,
-                 buffer + l * s.grid[2] * job.width, pixels * job.width);
+                 job.y.place(at, buffer) + l * s.grid[2] * job.width,
+                 (job.y.direct() ? s.grid_plane() : pixels) * job.width);
       }
       for (int64_t i = 0; i < rows; ++i) {
-        kernels<T>().lanes_to_images(job.lanes, pixels, buffer + i * pixels * job.width,
-                                     y + i * s.grid_plane(), y_image);
+        job.y.finish(at + i * s.grid_plane(), pixels, buffer + i * pixels * job.width);
       }
     }
   }
@@ -202,18 +209,18 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
   const int64_t tile = Weights<T>::tile(s);
   const int64_t tiles = ceil_div(s.rows, tile);
   const int64_t lines = s.grid[0] * s.grid[1];
-  const int64_t block =
-      std::min(lines, std::max<int64_t>(1, kBufferElements / (tile * s.grid[2] * width)));
+  const int64_t unit = lines_together(s.made);
+  const int64_t block = std::min(
+      lines, unit * std::max<int64_t>(1, kBufferElements / (unit * tile * s.grid[2] * width)));
   Scratch scratch;
   const Columns columns = strip_columns(s);
   LineTile* line_tiles = scratch.get<LineTile>(s.grid[2]);
   const int64_t tile_count = cut_line(s, kernel.lanes_pixels, tile, line_tiles);
   for_each_lanes_part(s, width, lines, [&](const LanesPart& part) {
-    const int64_t plane = part.image * s.groups + part.group;
     Scratch own;
     T* strip = own.get<T>(strip_size(s, width));
     T* buffer = own.get<T>(tile * block * s.grid[2] * width);
-    fill_strip(s, columns, x + plane * s.channels * s.x_plane(), part.lanes, width, strip);
+    const T* filled = fill_strip(s, columns, lanes_source(s, x, part), strip);
     const LanesJob<T> job{s,
                           width,
                           part.lanes,
@@ -221,10 +228,10 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
                           columns,
                           line_tiles,
                           tile_count,
-                          strip,
+                          filled,
                           weights + part.group * tiles * tile * s.depth(),
                           bias == nullptr ? nullptr : bias + part.group * s.rows,
-                          y + plane * s.rows * s.grid_plane()};
+                          lanes_sink(s, y, part)};
     sum_lines(job, part.first_line, part.end_line, block, buffer);
   });
 }
@@ -233,7 +240,9 @@ void run(const TapSum& s, const T* x, const T* weights, const T* bias, T* y) {
 
 template <class T>
 TapSumAlgorithm<T> tap_sum_lanes() {
-  return {"lanes", applies<T>, Weights<T>::size, Weights<T>::pack, run<T>};
+  TapSumAlgorithm<T> a{"lanes", applies<T>, Weights<T>::size, Weights<T>::pack, run<T>};
+  a.in_lanes = true;
+  return a;
 }
 
 template TapSumAlgorithm<float> tap_sum_lanes();

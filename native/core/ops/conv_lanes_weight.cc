@@ -46,7 +46,8 @@ struct Tile {
     taps = balanced_tile(s.kernel[2], kernel.lanes_weight_taps);
     rows = balanced_tile(s.channels_out(), kernel.conv_lanes_weight_rows(taps));
     lines = kGradientElements / (rows * s.out[2] * kernel.vec_width);
-    lines = std::min(s.out[1], std::max<int64_t>(1, lines));
+    const int64_t unit = lines_together(s.tiles);
+    lines = std::min(s.out[1], unit * std::max<int64_t>(1, lines / unit));
   }
 };
 
@@ -58,26 +59,25 @@ void clip(const ConvShape& s, int d, int64_t k, int64_t& first, int64_t& last) {
 }
 
 template <class T>
-void fill_strip(const ConvShape& s, const Strip& p, const T* x, int64_t lanes, T* strip) {
+void fill_strip(const ConvShape& s, const Strip& p, const LanesSource<T>& x, T* strip) {
   const int64_t lines = s.channels_in() * s.in[0] * s.in[1];
   const int64_t before = -p.low * p.width;
   const int64_t middle = s.in[2] * p.width;
   for (int64_t i = 0; i < lines; ++i, strip += p.line()) {
     std::fill(strip, strip + before, T{0});
-    kernels<T>().images_to_lanes(lanes, s.in[2], x + i * s.in[2], s.c_in * s.in_plane(),
-                                 strip + before);
+    const T* from = x.read(i * s.in[2], s.in[2], strip + before);
+    if (s.in_lanes) std::copy(from, from + middle, strip + before);
     std::fill(strip + before + middle, strip + p.line(), T{0});
   }
 }
 
 // sums [channels_out][depth] of vectors += lines [first, last) of plane o0; dy
-// [channels_out][lines][out[2]] of vectors.
+// [channels_out][dy_row] with the vectors of these lines.
 template <class T>
 void add_lines(const ConvShape& s, const Strip& p, const Tile& tile, const T* strip, int64_t o0,
-               int64_t first, int64_t last, const T* dy, T* sums) {
+               int64_t first, int64_t last, const T* dy, int64_t dy_row, T* sums) {
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t depth = s.channels_in() * s.kernel_size();
-  const int64_t dy_row = (last - first) * s.out[2] * p.width;
   for (int64_t row = 0; row < s.channels_out(); row += tile.rows) {
     const int64_t rows = std::min(tile.rows, s.channels_out() - row);
     for (int64_t c = 0; c < s.channels_in(); ++c) {
@@ -98,7 +98,8 @@ void add_lines(const ConvShape& s, const Strip& p, const Tile& tile, const T* st
                 rows, std::min(tile.taps, s.kernel[2] - k2), to - from, s.out[2],
                 line + k2 * s.dilation[2] * p.width, s.stride[1] * p.line(), s.stride[2] * p.width,
                 s.dilation[2] * p.width, dy + row * dy_row + (from - first) * s.out[2] * p.width,
-                dy_row, sums + (row * depth + weight) * p.width, depth * p.width);
+                dy_row, sums + (row * depth + weight) * p.width, depth * p.width,
+                ask_nothing(sums));
           }
         }
       }
@@ -106,29 +107,29 @@ void add_lines(const ConvShape& s, const Strip& p, const Tile& tile, const T* st
   }
 }
 
-// Everything that images [image, image + lanes) give to one group. x, dy: the group's part of the
-// first image.
+// Everything that some images give to one group.
 template <class T>
-void add_images(const ConvShape& s, const Strip& p, const T* x, const T* dy, int64_t lanes, T* sums,
-                double* db) {
+void add_images(const ConvShape& s, const Strip& p, const LanesSource<T>& x,
+                const LanesSource<T>& dy, T* sums, double* db) {
   Scratch scratch;
   const Tile tile(s, kernels<T>());
   const int64_t gradient = s.channels_out() * tile.lines * s.out[2] * p.width;
   T* strip = scratch.get<T>(sums == nullptr ? 0 : p.size(s));
   T* packed = scratch.get<T>(gradient);
-  if (sums != nullptr) fill_strip(s, p, x, lanes, strip);
+  if (sums != nullptr) fill_strip(s, p, x, strip);
   for (int64_t o0 = 0; o0 < s.out[0]; ++o0) {
     for (int64_t first = 0; first < s.out[1]; first += tile.lines) {
       const int64_t last = std::min(s.out[1], first + tile.lines);
       const int64_t pixels = (last - first) * s.out[2];
+      const int64_t at = (o0 * s.out[1] + first) * s.out[2];
       for (int64_t oc = 0; oc < s.channels_out(); ++oc) {
-        T* to = packed + oc * pixels * p.width;
-        kernels<T>().images_to_lanes(lanes, pixels,
-                                     dy + oc * s.out_plane() + (o0 * s.out[1] + first) * s.out[2],
-                                     s.c_out * s.out_plane(), to);
-        if (db != nullptr) db[oc] += kernels<T>().sum(pixels * p.width, to);
+        const T* from = dy.read(oc * s.out_plane() + at, pixels, packed + oc * pixels * p.width);
+        if (db != nullptr) db[oc] += kernels<T>().sum(pixels * p.width, from);
       }
-      if (sums != nullptr) add_lines(s, p, tile, strip, o0, first, last, packed, sums);
+      if (sums == nullptr) continue;
+      const int64_t row = dy.lies() ? s.out_plane() : pixels;
+      const T* rows = dy.lies() ? dy.x + at * p.width : packed;
+      add_lines(s, p, tile, strip, o0, first, last, rows, row * p.width, sums);
     }
   }
 }
@@ -167,10 +168,8 @@ void weight_gradient_lanes(const ConvShape& s, const T* x, const T* dy, T* dw, T
     if (dw != nullptr) std::fill(sums, sums + weights * width, T{0});
     if (db != nullptr) std::fill(chunk_db, chunk_db + s.channels_out(), 0.0);
     for (int64_t i = image_groups * chunk / chunks; i < image_groups * (chunk + 1) / chunks; ++i) {
-      const int64_t image = i * width;
-      add_images(s, p, x + (image * s.c_in + group * s.channels_in()) * s.in_plane(),
-                 dy + (image * s.c_out + group * s.channels_out()) * s.out_plane(),
-                 std::min(width, s.n - image), sums, chunk_db);
+      const LanesPart part{group, i * width, std::min(width, s.n - i * width), 0, 0};
+      add_images(s, p, input_source(s, x, part), gradient_source(s, dy, part), sums, chunk_db);
     }
     if (dw == nullptr) return;
     add_lanes(weights, sums, own.get<T>(weights * width), chunk_totals + item * weights);

@@ -1,13 +1,14 @@
-// Weight gradient of 5 taps a line with images in lanes, by Winograd's F(5, 4) along the lines: the
-// gradients of a kernel line from 8 products with each tile of 4 of dy instead of 20
-// (kernels/winograd_lanes.inl).
+// Weight gradient of 5 taps a line with images in lanes, by Winograd's F(5, 4) or F(5, 5) along the
+// lines: the gradients of a kernel line from 8 products with each tile of 4 of dy instead of 20, or
+// from 9 with each of 5 (kernels/winograd_lanes.inl).
 //
-// A group of vec_width images is transposed to images in lanes; V [8 points][channel][line][tile]
-// of x, with lines of zeros above and below, and U [8][row][line][tile] of some lines of dy. The
-// products [8][row][channel][kernel line] are vectors of partial sums, a lane per image
+// A group of vec_width images is transposed to images in lanes; V [point][channel][line][tile]
+// of x, with lines of zeros above and below, and U [point][row][line][tile] of some lines of dy.
+// The products [point][row][channel][kernel line] are vectors of partial sums, a lane per image
 // (conv_lanes_weight), which become weights and are added up over the lanes at the end.
 //
-// Threads: groups of images are cut into kChunks parts, each with sums of its own, added in order.
+// Threads: groups of images are cut into kChunks parts or more, each with sums of its own, added in
+// order.
 #include <algorithm>
 
 #include "core/conv.h"
@@ -23,10 +24,10 @@ namespace laminae {
 
 namespace {
 
-constexpr int64_t kTile = 4;
 constexpr int64_t kTaps = 5;
-constexpr int64_t kPoints = 8;
+constexpr int64_t kLeastColumns = 8;
 constexpr int64_t kChunks = 8;
+constexpr int64_t kChunkGroups = 8;             // of images at most: sums of more round more
 constexpr int64_t kInputElements = 1 << 17;     // V: 512 KiB
 constexpr int64_t kGradientElements = 1 << 15;  // U of some lines: 128 KiB
 constexpr int64_t kProductElements = 1 << 17;   // of a chunk
@@ -36,6 +37,7 @@ template <class T>
 struct Plan {
   const ConvShape& s;
   int64_t width;
+  int64_t points;      // products of a tile
   int64_t cols;        // tiles of a line
   int64_t lines;       // of V: all that kernel lines read
   int64_t rows, taps;  // registers: rows * taps products
@@ -45,12 +47,16 @@ struct Plan {
   explicit Plan(const ConvShape& shape) : s(shape) {
     const KernelTable<T>& kernel = kernels<T>();
     width = kernel.vec_width;
-    cols = ceil_div(s.out[2], kTile);
+    const LinesTile tile(s.out[2]);
+    points = tile.points();
+    cols = ceil_div(s.out[2], tile.outputs);
     lines = s.out[1] + s.kernel[1] - 1;
     taps = balanced_tile(s.kernel[1], kernel.lanes_weight_taps);
     rows = balanced_tile(s.channels_out(), kernel.conv_lanes_weight_rows(taps));
-    const int64_t line = kPoints * s.channels_out() * cols * width;
-    block = balanced_tile(s.out[1], std::max<int64_t>(1, kGradientElements / line));
+    const int64_t line = points * s.channels_out() * cols * width;
+    const int64_t unit = lines_together(s.tiles);
+    block = unit *
+            balanced_tile(s.out[1] / unit, std::max<int64_t>(1, kGradientElements / (unit * line)));
     v_step = s.channels_in() * lines * cols * width + 16;
     m_step = s.channels_out() * s.channels_in() * s.kernel[1] * width + 16;
   }
@@ -59,21 +65,20 @@ struct Plan {
 };
 
 template <class T>
-void transform_input(const Plan<T>& p, const T* x, int64_t lanes, T* v) {
+void transform_input(const Plan<T>& p, const LanesSource<T>& x, T* v) {
   const ConvShape& s = p.s;
   const int64_t line = p.cols * p.width;
   Scratch scratch;
-  T* plane = scratch.get<T>(s.in_plane() * p.width);
+  T* room = scratch.get<T>(s.in_lanes ? 0 : s.in_plane() * p.width);
   for (int64_t c = 0; c < s.channels_in(); ++c) {
-    kernels<T>().images_to_lanes(lanes, s.in_plane(), x + c * s.in_plane(), s.c_in * s.in_plane(),
-                                 plane);
+    const T* plane = x.read(c * s.in_plane(), s.in_plane(), room);
     for (int64_t l = 0; l < p.lines; ++l, v += line) {
       const int64_t from = l - s.padding[1];
       if (from >= 0 && from < s.in[1]) {
-        kernels<T>().winograd_lanes_input(kTaps, p.cols, -s.padding[2], s.in[2],
+        kernels<T>().winograd_lanes_input(p.points, p.cols, -s.padding[2], s.in[2],
                                           plane + from * s.in[2] * p.width, v, p.v_step);
       } else {
-        for (int64_t i = 0; i < kPoints; ++i)
+        for (int64_t i = 0; i < p.points; ++i)
           std::fill(v + i * p.v_step, v + i * p.v_step + line, T{0});
       }
     }
@@ -82,12 +87,13 @@ void transform_input(const Plan<T>& p, const T* x, int64_t lanes, T* v) {
 
 // m += the products of `lines` lines of dy, of which v has the first one's.
 template <class T>
-void multiply(const Plan<T>& p, const T* v, const T* u, int64_t u_step, int64_t lines, T* m) {
+void multiply(const Plan<T>& p, const T* v, const T* u, int64_t u_step, int64_t lines, T* m,
+              LanesRequests<T>& requests) {
   const ConvShape& s = p.s;
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t line = p.cols * p.width;
   const int64_t m_row = s.channels_in() * s.kernel[1] * p.width;
-  for (int64_t point = 0; point < kPoints; ++point) {
+  for (int64_t point = 0; point < p.points; ++point) {
     for (int64_t row = 0; row < s.channels_out(); row += p.rows) {
       for (int64_t c = 0; c < s.channels_in(); ++c) {
         for (int64_t k = 0; k < s.kernel[1]; k += p.taps) {
@@ -95,48 +101,59 @@ void multiply(const Plan<T>& p, const T* v, const T* u, int64_t u_step, int64_t 
               std::min(p.rows, s.channels_out() - row), std::min(p.taps, s.kernel[1] - k), 1,
               lines * p.cols, v + point * p.v_step + (c * p.lines + k) * line, 0, p.width, line,
               u + point * u_step + row * lines * line, lines * line,
-              m + point * p.m_step + row * m_row + (c * s.kernel[1] + k) * p.width, m_row);
+              m + point * p.m_step + row * m_row + (c * s.kernel[1] + k) * p.width, m_row,
+              requests.next(lines * p.cols, m));
         }
       }
     }
   }
 }
 
-// Everything that `lanes` images give to one group: x, dy its part of the first one.
+// Everything that some images give to one group.
 template <class T>
-void add_images(const Plan<T>& p, const T* x, const T* dy, int64_t lanes, T* m, double* db) {
+void add_images(const Plan<T>& p, const LanesSource<T>& x, const LanesSource<T>& dy,
+                const LanesSource<T>& next_x, const LanesSource<T>& next_dy, T* m, double* db) {
   const ConvShape& s = p.s;
   const KernelTable<T>& kernel = kernels<T>();
   const int64_t line = p.cols * p.width;
   Scratch scratch;
-  T* v = scratch.get<T>(kPoints * p.v_step);
-  T* u = scratch.get<T>(kPoints * (s.channels_out() * p.block * line + 16));
-  T* pixels = scratch.get<T>(p.block * s.out[2] * p.width);
-  transform_input(p, x, lanes, v);
+  T* v = scratch.get<T>(p.points * p.v_step);
+  T* u = scratch.get<T>(p.points * (s.channels_out() * p.block * line + 16));
+  T* room = scratch.get<T>(p.block * s.out[2] * p.width);
+  transform_input(p, x, v);
   for (int64_t first = 0; first < s.out[1]; first += p.block) {
     const int64_t lines = std::min(p.block, s.out[1] - first);
     const int64_t u_step = s.channels_out() * lines * line + 16;
     for (int64_t oc = 0; oc < s.channels_out(); ++oc) {
-      kernel.images_to_lanes(lanes, lines * s.out[2], dy + oc * s.out_plane() + first * s.out[2],
-                             s.c_out * s.out_plane(), pixels);
+      const T* pixels = dy.read(oc * s.out_plane() + first * s.out[2], lines * s.out[2], room);
       if (db != nullptr) db[oc] += kernel.sum(lines * s.out[2] * p.width, pixels);
-      kernel.winograd_lanes_gradient(kTaps, lines, s.out[2], pixels, u + oc * lines * line, u_step);
+      kernel.winograd_lanes_gradient(p.points, lines, s.out[2], pixels, u + oc * lines * line,
+                                     u_step);
     }
-    multiply(p, v + first * line, u, u_step, lines, m);
+    LanesRequests<T> requests;
+    const int64_t end = first + lines;
+    if (end < s.out[1]) {
+      dy.request(requests, end * s.out[2], std::min(p.block, s.out[1] - end) * s.out[2],
+                 s.out_plane(), s.channels_out());
+    } else {
+      next_dy.request(requests, 0, p.block * s.out[2], s.out_plane(), s.channels_out());
+      next_x.request(requests, 0, s.in_plane(), s.in_plane(), s.channels_in());
+    }
+    multiply(p, v + first * line, u, u_step, lines, m, requests);
   }
 }
 
 template <class T>
 bool applies(const ConvShape& s) {
   if (!winograd_applies<T>(s)) return false;
-  if (s.kernel[2] != kTaps || s.out[2] < 2 * kTile) return false;
+  if (s.kernel[2] != kTaps || s.out[2] < kLeastColumns) return false;
   for (int d = 1; d < 3; ++d) {
     if (s.stride[d] != 1 || s.dilation[d] != 1) return false;
   }
   if (s.n * s.c_out * s.channels_in() * s.kernel_size() * s.out_plane() < kLeastWork) return false;
   const Plan<T> p(s);
-  return s.n >= p.width && kPoints * p.v_step <= kInputElements &&
-         kPoints * p.m_step <= kProductElements;
+  return s.n >= p.width && p.points * p.v_step <= kInputElements &&
+         p.points * p.m_step <= kProductElements;
 }
 
 template <class T>
@@ -145,7 +162,8 @@ void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
   const Plan<T> p(s);
   const int64_t weights = p.weights();  // of a group
   const int64_t image_groups = ceil_div(s.n, p.width);
-  const int64_t chunks = std::min(kChunks, image_groups);
+  const int64_t chunks =
+      std::min(image_groups, std::max(kChunks, ceil_div(image_groups, kChunkGroups)));
   Scratch scratch;
   double* totals = scratch.get<double>(s.groups * chunks * weights);
   double* bias_sums = scratch.get<double>(db == nullptr ? 0 : s.groups * chunks * s.channels_out());
@@ -153,18 +171,19 @@ void run(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
     const int64_t group = item / chunks;
     const int64_t chunk = item % chunks;
     Scratch own;  // the same memory for every chunk of a thread: it is in cache
-    T* m = own.get<T>(kPoints * p.m_step);
+    T* m = own.get<T>(p.points * p.m_step);
     double* chunk_db = db == nullptr ? nullptr : bias_sums + item * s.channels_out();
-    std::fill(m, m + kPoints * p.m_step, T{0});
+    std::fill(m, m + p.points * p.m_step, T{0});
     if (db != nullptr) std::fill(chunk_db, chunk_db + s.channels_out(), 0.0);
     for (int64_t i = image_groups * chunk / chunks; i < image_groups * (chunk + 1) / chunks; ++i) {
-      const int64_t image = i * p.width;
-      add_images(p, x + (image * s.c_in + group * s.channels_in()) * s.in_plane(),
-                 dy + (image * s.c_out + group * s.channels_out()) * s.out_plane(),
-                 std::min(p.width, s.n - image), m, chunk_db);
+      const LanesPart part{group, i * p.width, std::min(p.width, s.n - i * p.width), 0, 0};
+      LanesPart next = part;
+      if (i + 1 < image_groups) next.image += p.width;
+      add_images(p, input_source(s, x, part), gradient_source(s, dy, part),
+                 input_source(s, x, next), gradient_source(s, dy, next), m, chunk_db);
     }
     T* sums = own.get<T>(weights * p.width);
-    kernel.winograd_lanes_dw(kTaps, weights / kTaps, m, p.m_step, sums);
+    kernel.winograd_lanes_dw(p.points, weights / kTaps, m, p.m_step, sums);
     add_lanes(weights, sums, own.get<T>(weights * p.width), totals + item * weights);
   });
   add_chunks(s.groups, chunks, weights, totals, dw);
@@ -181,7 +200,7 @@ void run_or_bias(const ConvShape& s, const T* x, const T* dy, T* dw, T* db) {
 
 template <class T>
 WeightGradientAlgorithm<T> weight_gradient_lanes_winograd() {
-  return {"winograd lanes", applies<T>, run_or_bias<T>};
+  return {"winograd lanes", applies<T>, run_or_bias<T>, true};
 }
 
 template WeightGradientAlgorithm<float> weight_gradient_lanes_winograd();

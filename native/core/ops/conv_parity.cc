@@ -72,6 +72,8 @@ TapSum class_sum(const ConvShape& s, int64_t index, int64_t images) {
   t.rows = s.channels_in();
   t.transposed = true;
   t.exact = s.exact;
+  t.in_lanes = s.in_lanes;
+  t.read = s.tiles;
   for (int d = 2; d >= 0; --d) {
     const int64_t p = index % classes(s, d);
     index /= classes(s, d);

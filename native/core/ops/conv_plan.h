@@ -13,6 +13,9 @@
 
 namespace laminae {
 
+inline bool in_lanes(const TapSum& s) { return s.in_lanes; }
+inline bool in_lanes(const ConvShape& s, bool = false) { return s.in_lanes; }
+
 // Algorithm number `forced`, from 1, or if that is 0 the first that applies; nullptr if none does.
 template <class Algorithm, class... Shape>
 const Algorithm* choose(const Algorithms<Algorithm>& list, int64_t forced, const Call& call,
@@ -21,7 +24,8 @@ const Algorithm* choose(const Algorithms<Algorithm>& list, int64_t forced, const
   for (int64_t i = 0; i < list.count; ++i) {
     const Algorithm& algorithm = list.first[i];
     if (forced != 0 && forced != i + 1) continue;
-    if (algorithm.applies(shape...)) return &algorithm;
+    const bool reads = algorithm.in_lanes || !in_lanes(shape...);
+    if (reads && algorithm.applies(shape...)) return &algorithm;
     if (forced != 0) call.fail(std::string("algorithm ") + algorithm.name + " does not apply");
   }
   return nullptr;
@@ -35,6 +39,8 @@ inline TapSum forward_sum(const ConvShape& s) {
   t.rows = s.channels_out();
   t.transposed = false;
   t.exact = s.exact;
+  t.in_lanes = s.in_lanes;
+  t.made = s.tiles;
   t.ending = s.ending;
   for (int d = 0; d < 3; ++d) {
     t.x_size[d] = s.in[d];
@@ -72,15 +78,22 @@ class ConvPlan {
       return;
     }
     if (backward) count_ = class_count(s);
+    call.require(count_ == 1 || !s.in_lanes, "no strided input gradient takes images in lanes");
     images_ = block_images();
     parts_ = scratch.get<Part>(count_);
     for (int64_t i = 0; i < count_; ++i) {
       const TapSum t = sum_at(i);
       const TapSumAlgorithm<T>* algorithm = choose(sums, forced, call, t);
+      call.require(algorithm != nullptr, "no algorithm takes these images in lanes");
       const int64_t weights = round_up(packed_size_, kAlign);
       parts_[i] = {algorithm, weights};
       packed_size_ = weights + algorithm->packed_size(t);
     }
+  }
+
+  // Whether this could be done with images that lie in lanes.
+  bool takes_lanes() const {
+    return count_ == 1 && whole_ == nullptr && parts_[0].algorithm->in_lanes;
   }
 
   // Elements of the packed weights; 0 if `run` reads weights as they are.
@@ -134,7 +147,7 @@ class ConvPlan {
 
   TapSum sum_at(int64_t index) const {
     TapSum t = backward_ ? class_sum(s_, index, images_) : forward_sum(s_);
-    join_plain_dimensions(t);
+    if (!s_.tiles.any) join_plain_dimensions(t);
     return t;
   }
 

@@ -117,10 +117,16 @@ const ops = addon.opTable().map((row) => ({
     .map((field) => Number(/\d$/.exec(field)?.[0] ?? 1)),
 }));
 
+const floatsOfVector = { avx512: 16, avx2: 8 }[addon.cpuInfo().isa] ?? 4;
+
 /** Makes the windows of a convolution or pooling fit, where the op has them: chance alone never would. */
 function fitWindows(op) {
   const at = {};
   op.fields.reduce((slot, name, i) => ((at[name] = slot), slot + op.counts[i]), op.buffers.length);
+  if (op.name === 'to_lanes') {
+    slots[at.lanes] = floatsOfVector;
+    slots[at.n] = floatsOfVector * below(3);
+  }
   if (!('in' in at && 'out' in at)) return;
   for (let d = 0; d < 3; d++) {
     const size = 1 + below(6);
@@ -142,6 +148,27 @@ function fitWindows(op) {
     slots[at.c_in] = groups * (1 + below(3));
     slots[at.c_out] = groups * (1 + below(3));
     slots[at.algorithm] = below(6);
+  }
+  if ('lanes' in at && random() < ('fn' in at ? 0.9 : 0.3)) layInLanes(at);
+}
+
+/** Makes a convolution one of images in lanes, whose results are planes of even height and width. */
+function layInLanes(at) {
+  slots[at.lanes] = random() < 0.8 ? floatsOfVector : pick([2, 4, 8, 16]);
+  slots[at.n] = slots[at.lanes] * pick([1, 1, 1, 2]);
+  slots[at.groups] = 1;
+  slots[at.c_in] = pick([1, 1, 1, 2]);
+  slots[at.c_out] = pick([1, 1, 1, 2]);
+  slots[at.algorithm] = 0;
+  for (let d = 0; d < 3; d++) {
+    const [kernel, padding] = d === 0 ? [1, 0] : [pick([1, 1, 2, 3, 5]), 0];
+    const out = d === 0 ? 1 : pick([2, 2, 2, 4, 10]);
+    slots[at.in + d] = out + kernel - 1 - 2 * padding;
+    slots[at.kernel + d] = kernel;
+    slots[at.stride + d] = 1;
+    slots[at.padding + d] = padding;
+    slots[at.dilation + d] = 1;
+    slots[at.out + d] = out;
   }
 }
 
