@@ -1,10 +1,13 @@
 import { rangeError, typeError } from '../errors';
 import { finish, noEnding, type Ending } from '../functional/ending';
+import { fromLanes, toLanes } from '../functional/lanes';
 import { givingAway } from '../functional/unary';
 import type { Tensor } from '../tensor/tensor';
+import { PlainConv } from './conv';
 import { LayerWithEnding, takesEnding } from './ending';
 import { asOneConv } from './fold';
 import { asEnding, keepsNothing, makesResult, mayOverwrite } from './in-place';
+import { blockAt, runTiles, tilesAt } from './lanes';
 import { Module } from './module';
 
 function refuse(op: string, argument: string, expected: string, value: unknown): never {
@@ -80,20 +83,41 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
     let x = input;
     let isOwn = false; // nobody but the next layer has x, and no backward reads it
     let end = ending;
+    let lanes = 0; // of x, see lanes.ts
+    let blockEnd = 0;
     let i = 0;
     while (i < layers.length) {
+      if (i >= blockEnd) {
+        const block = blockAt(layers, i, x, lanes);
+        const moved = block === null ? 0 : block.lanes;
+        if (moved !== lanes) {
+          const before = x;
+          x = moved === 0 ? fromLanes(before, lanes) : toLanes(before, moved);
+          if (isOwn && !x.requiresGrad) before.storage.release();
+          isOwn = !x.requiresGrad;
+          lanes = moved;
+        }
+        if (block !== null) blockEnd = block.end;
+      }
+      const tiles = lanes === 0 ? null : tilesAt(layers, i);
       const layer = layers[i++];
-      const oneConv = asOneConv(layer, layers[i], x);
+      const oneConv = asOneConv(layer, layers[i], x, lanes);
       if (oneConv !== null) i++;
       let own = noEnding;
-      if (i === layers.length) {
+      if (tiles !== null) {
+        i += tiles.layers - 1;
+      } else if (i === layers.length) {
         [own, end] = [end, noEnding];
       } else if (takesEnding(layer)) {
         own = asEnding(layers[i]);
         if (own !== noEnding) i++;
       }
       const run = (t: Tensor): Tensor => {
+        if (tiles !== null) return runTiles(tiles, t, lanes);
         if (oneConv !== null) return oneConv(t, own);
+        if (lanes !== 0 && layer instanceof PlainConv) {
+          return layer.convolve(t, layer.weight, layer.bias, own, lanes);
+        }
         return own === noEnding ? layer.forward(t) : layer.forwardThen(t, own);
       };
       const y: Tensor = isOwn && mayOverwrite(layer) ? givingAway(x, run) : run(x);
@@ -105,7 +129,8 @@ export class Sequential<L extends readonly Module[] = readonly Module[]> extends
       isOwn = isRecorded ? own === noEnding && makesResult(layer) : keepsNothing(layer) && (isOwn || isNew);
       x = y;
     }
-    return finish(x, end, isOwn);
+    if (lanes !== 0) x = fromLanes(x, lanes);
+    return finish(x, end, isOwn || lanes !== 0);
   }
 }
 

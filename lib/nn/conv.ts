@@ -149,11 +149,18 @@ export abstract class ConvLayer<
 
 /** Plain convolution layers: cross-correlation, with a border of the chosen kind. */
 export abstract class PlainConv extends ConvLayer<ConvLayerOptions> {
-  override convolve(input: Tensor, weight: Tensor, bias: Tensor | null, ending = noEnding): Tensor {
+  /** `lanes`: if the images lie in lanes; for padding with zeros only. @internal */
+  override convolve(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | null,
+    ending = noEnding,
+    lanes = 0,
+  ): Tensor {
     const { options } = this;
     const mode = options.paddingMode ?? 'zeros';
     if (mode === 'zeros' || (options.padding ?? 0) === 0) {
-      return convolution(this.rank, input, weight, bias, options, ending);
+      return convolution(this.rank, input, weight, bias, options, ending, lanes);
     }
     const pairs = paddingPairs(
       this.constructor.name,

@@ -97,15 +97,16 @@ export function foldedInto(conv: PlainConv, norm: BatchNorm, rank: number): Fold
   return entry;
 }
 
-/** `layer` and `next` as one convolution of `input`; null if that is not what they are. */
+/** `layer` and `next` as one convolution of `input`, in lanes if not 0; null if that is not what they are. */
 export function asOneConv(
   layer: Module,
   next: Module | undefined,
   input: Tensor,
+  lanes: number,
 ): ((t: Tensor, ending: Ending) => Tensor) | null {
   if (!(layer instanceof PlainConv && next instanceof BatchNorm) || isExactConv()) return null;
   if (!takesEnding(layer) || !takesEnding(next)) return null;
   if (needsGrad(input, layer.weight, layer.bias, next.weight, next.bias)) return null;
   const folded = foldedInto(layer, next, input.ndim);
-  return folded && ((t, ending) => layer.convolve(t, folded.weight, folded.bias, ending));
+  return folded && ((t, ending) => layer.convolve(t, folded.weight, folded.bias, ending, lanes));
 }
