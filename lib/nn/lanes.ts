@@ -116,6 +116,7 @@ export interface Block {
 export function blockAt(layers: readonly Module[], i: number, x: Tensor, lanes: number): Block | null {
   const conv = layers[i];
   if (!(conv instanceof Conv2d) || !takesEnding(conv) || !isFloating(x.dtype) || x.ndim !== 4) return null;
+  if (lanes === 0 && x.shape[0] < 2) return null; // asking is a good part of a step of one image
   const { weight, bias, options } = conv;
   if (weight instanceof UninitializedParameter || (options.paddingMode ?? 'zeros') !== 'zeros') return null;
   let end = i + 1;

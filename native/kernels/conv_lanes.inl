@@ -3,7 +3,7 @@
 // channels and many images.
 
 // Cache lines that are asked for with each step of a sum, which takes 15 to 24 multiply-adds of
-// 64-byte vectors: the first layer of LeNet writes four times as much as it has steps.
+// 64-byte vectors: the first layer of LeNet writes 2.4 lines a step.
 template <class T>
 constexpr int kLanesAsks = Vec<T>::kWidth * sizeof(T) < 64 ? 1 : 3;
 constexpr int kLanesAskBytes = 64;
