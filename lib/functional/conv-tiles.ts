@@ -1,12 +1,11 @@
 /** A convolution, an elementwise function and the average pool of 2x2 tiles as one operation, with images in lanes. */
-import { needsGrad, record } from '../autograd/graph';
+import { needsGrad } from '../autograd/graph';
 import { run, unaryFns, type UnaryFn } from '../native';
-import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
+import { operands, recordConvolution } from './conv';
 import type { ConvOptions } from './conv-options';
 import { planConv } from './conv-shape';
 import { packedWeights } from './conv-weights';
-import { operands } from './conv';
 
 /**
  * avgPool2d(fn(conv2d(input, weight, bias, options)), 2) of images in lanes, whose result has even height and width, for
@@ -40,20 +39,15 @@ export function convolutionOfTiles(
   });
   use.ready = packed !== null;
   if (f === null) return y;
-  return record(
+  return recordConvolution(
     'conv2d',
     y,
     [input, weight, bias],
-    (grad, wanted) => {
-      const dy = contiguousElements(grad);
-      const empty = (i: number, like: Tensor): Tensor | null =>
-        wanted[i] ? Tensor.empty(like.shape, x.dtype) : null;
-      const dx = empty(0, input);
-      const dw = empty(1, weight);
-      const db = bias === null ? null : empty(2, bias);
-      if (dx !== null) run('convTilesBackwardInput', fields, { f, dy, weight: w, dx, packed: null });
-      if (dw !== null || db !== null) run('convTilesBackwardWeight', fields, { x, f, dy, dw, db });
-      return [dx, dw, db];
+    (dy, dx) => {
+      run('convTilesBackwardInput', fields, { f, dy, weight: w, dx, packed: null });
+    },
+    (dy, dw, db) => {
+      run('convTilesBackwardWeight', fields, { x, f, dy, dw, db });
     },
     { saved: keep.saved, owned: [...keep.owned, f] },
   );

@@ -7,7 +7,7 @@
  * transposed convolution is the map from y to x with the same terms: the input gradient of a convolution. So three
  * native ops serve both, each for all ranks: `conv`, `convBackwardInput`, `convBackwardWeight`.
  */
-import { needsGrad, record } from '../autograd/graph';
+import { needsGrad, record, type Recording } from '../autograd/graph';
 import { run } from '../native';
 import { contiguousElements } from '../tensor/copy';
 import { Tensor } from '../tensor/tensor';
@@ -82,6 +82,34 @@ export function operands(input: Tensor, weight: Tensor, bias: Tensor | null) {
   return { x, w, b, keep: { saved, owned } };
 }
 
+/** Records `y` as a convolution of the operands, whose gradients the two functions write where they are wanted. @internal */
+export function recordConvolution(
+  op: string,
+  y: Tensor,
+  [input, weight, bias]: readonly [Tensor, Tensor, Tensor | null],
+  writeInput: (dy: Tensor, dx: Tensor) => void,
+  writeWeight: (dy: Tensor, dw: Tensor | null, db: Tensor | null) => void,
+  keep: Recording,
+): Tensor {
+  return record(
+    op,
+    y,
+    [input, weight, bias],
+    (grad, wanted) => {
+      const dy = contiguousElements(grad);
+      const empty = (i: number, like: Tensor): Tensor | null =>
+        wanted[i] ? Tensor.empty(like.shape, y.dtype) : null;
+      const dx = empty(0, input);
+      const dw = empty(1, weight);
+      const db = bias === null ? null : empty(2, bias);
+      if (dx !== null) writeInput(dy, dx);
+      if (dw !== null || db !== null) writeWeight(dy, dw, db);
+      return [dx, dw, db];
+    },
+    keep,
+  );
+}
+
 /**
  * The convolution of `rank` spatial dimensions, with `ending` in the same pass where no gradient is recorded. `lanes`: if
  * the images lie in lanes, how many in a vector (lanes.ts).
@@ -104,20 +132,13 @@ export function convolution(
   const own = isRecorded || needsGrad(add) ? noEnding : ending;
   const y = forward(descriptor, x, w, b, Tensor.empty(shape, x.dtype), own);
   if (!isRecorded) return own === ending ? y : finish(y, ending, true);
-  record(
+  recordConvolution(
     op,
     y,
     [input, weight, bias],
-    (grad, wanted) => {
-      const dy = contiguousElements(grad);
-      const empty = (i: number, like: Tensor): Tensor | null =>
-        wanted[i] ? Tensor.empty(like.shape, x.dtype) : null;
-      const dx = empty(0, input);
-      const dw = empty(1, weight);
-      const db = bias === null ? null : empty(2, bias);
-      if (dx !== null) backwardInput(descriptor, dy, w, null, dx);
-      if (dw !== null || db !== null) backwardWeight(descriptor, x, dy, dw, db);
-      return [dx, dw, db];
+    (dy, dx) => void backwardInput(descriptor, dy, w, null, dx),
+    (dy, dw, db) => {
+      backwardWeight(descriptor, x, dy, dw, db);
     },
     keep,
   );

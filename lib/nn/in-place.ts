@@ -49,7 +49,7 @@ export function makesResult(layer: Module): boolean {
 }
 
 /** True for an elementwise function without hooks or a `forward` of its own. */
-function isActivation(layer: Module): layer is Activation {
+export function isActivation(layer: Module): layer is Activation {
   return layer instanceof Activation && forwardOf(layer) === forwardOf(Activation.prototype);
 }
 

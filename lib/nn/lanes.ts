@@ -19,6 +19,7 @@ import * as activation from './activation';
 import { BatchNorm2d } from './batch-norm';
 import { Conv2d } from './conv';
 import { takesEnding } from './ending';
+import { isActivation } from './in-place';
 import { forwardOf, type Module } from './module';
 import { UninitializedParameter } from './parameter';
 import { AvgPool2d } from './pooling';
@@ -44,13 +45,9 @@ const elementwise: ReadonlyMap<unknown, UnaryFn | null> = new Map<unknown, Unary
   [activation.Tanh, 'tanh'],
 ]);
 
-/** Without hooks or a `forward` of its own. */
-function isPlain(layer: Module, of: { readonly prototype: Module }): boolean {
-  return forwardOf(layer) === forwardOf(of.prototype);
-}
-
+/** True for one of them; a subclass may look at shapes. */
 function isElementwise(layer: Module): boolean {
-  return elementwise.has(layer.constructor) && isPlain(layer, activation.Activation);
+  return isActivation(layer) && elementwise.has(layer.constructor);
 }
 
 /** True for layers to which it is all the same where the elements of a channel lie. */
@@ -64,7 +61,7 @@ function isTwo(size: unknown): boolean {
 
 /** True for an average pool of 2x2 tiles, and no other cells. */
 function isTilePool(layer: Module | undefined): boolean {
-  if (!(layer instanceof AvgPool2d) || !isPlain(layer, AvgPool2d)) return false;
+  if (!(layer instanceof AvgPool2d) || forwardOf(layer) !== forwardOf(AvgPool2d.prototype)) return false;
   const { stride, padding, ceilMode, countIncludePad, divisorOverride } = layer.options;
   const flags = [ceilMode, countIncludePad];
   return (

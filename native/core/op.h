@@ -127,6 +127,13 @@ class Call {
   const Buffer* buffers_;
 };
 
+// The function of a field, of an enum that ends with `count`.
+template <class Fn>
+Fn checked_fn(const Call& call, int64_t fn) {
+  call.require(fn >= 0 && fn < static_cast<int64_t>(Fn::count), "unknown function");
+  return static_cast<Fn>(fn);
+}
+
 // Calls fn(T()) with the floating type of `dtype`.
 template <class F>
 void dispatch_float(const Call& call, DType dtype, F&& fn) {

@@ -7,17 +7,8 @@
 
 namespace laminae {
 
-namespace {
-
-ActivationFn checked_fn(const Call& call, int64_t fn) {
-  call.require(fn >= 0 && fn < static_cast<int64_t>(ActivationFn::count), "unknown function");
-  return static_cast<ActivationFn>(fn);
-}
-
-}  // namespace
-
 void run_activation(const activation_desc& d, Call& call) {
-  const ActivationFn fn = checked_fn(call, d.fn);
+  const ActivationFn fn = checked_fn<ActivationFn>(call, d.fn);
   dispatch_float(call, call.dtype(activation_buf::x), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(activation_buf::x, d.n);
@@ -29,7 +20,7 @@ void run_activation(const activation_desc& d, Call& call) {
 }
 
 void run_activation_backward(const activation_backward_desc& d, Call& call) {
-  const ActivationFn fn = checked_fn(call, d.fn);
+  const ActivationFn fn = checked_fn<ActivationFn>(call, d.fn);
   dispatch_float(call, call.dtype(activation_backward_buf::dy), [&](auto tag) {
     using T = decltype(tag);
     const T* x = call.in<T>(activation_backward_buf::x, d.n);

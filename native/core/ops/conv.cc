@@ -83,23 +83,31 @@ void run_plan(const Desc& d, const ConvShape& s, bool backward, const Call& call
 // The tiles behind a convolution, with f from `buffer`.
 template <class T, class Desc>
 void set_tiles(const Desc& d, const Call& call, int buffer, ConvShape& s) {
-  call.require(d.fn >= 0 && d.fn < static_cast<int64_t>(UnaryFn::count), "unknown function");
+  const UnaryFn fn = checked_fn<UnaryFn>(call, d.fn);
   call.require(s.in_lanes && s.out[0] == 1 && s.out[1] % 2 == 0 && s.out[2] % 2 == 0,
                "tiles need planes in lanes, of even height and width");
-  s.tiles = {true, static_cast<UnaryFn>(d.fn), call.maybe_out<T>(buffer, output_size(s))};
+  s.tiles = {true, fn, call.maybe_out<T>(buffer, output_size(s))};
 }
 
 // Elements of y or dy.
 int64_t y_size(const ConvShape& s) { return s.tiles.any ? output_size(s) / 4 : output_size(s); }
 
-// complete(s, tag): what else the op does, for results of tag's type.
+// run(s, tag) for the type of `buffer`, with the checked shape. complete(s, tag): what else the op
+// does.
+template <class Desc, class Complete, class Run>
+void with_shape(const Desc& d, const Call& call, int buffer, Complete&& complete, Run&& run) {
+  dispatch_float(call, call.dtype(buffer), [&](auto tag) {
+    ConvShape s = shape_of(d, call);
+    check_lanes<decltype(tag)>(d, s, call);
+    complete(s, tag);
+    run(s, tag);
+  });
+}
+
 template <class Buf, class Desc, class Complete>
 void run_forward(const Desc& d, Call& call, Complete&& complete) {
-  dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
+  with_shape(d, call, Buf::x, complete, [&](const ConvShape& s, auto tag) {
     using T = decltype(tag);
-    ConvShape s = shape_of(d, call);
-    check_lanes<T>(d, s, call);
-    complete(s, tag);
     const T* x = call.in<T>(Buf::x, input_size(s));
     const T* w = call.in<T>(Buf::weight, weight_size(s));
     const T* bias = call.maybe_in<T>(Buf::bias, s.c_out);
@@ -112,11 +120,8 @@ void run_forward(const Desc& d, Call& call, Complete&& complete) {
 // bias: of the transposed convolution; -1: none.
 template <class Buf, class Desc, class Complete>
 void run_backward_input(const Desc& d, Call& call, int bias, Complete&& complete) {
-  dispatch_float(call, call.dtype(Buf::dy), [&](auto tag) {
+  with_shape(d, call, Buf::dy, complete, [&](const ConvShape& s, auto tag) {
     using T = decltype(tag);
-    ConvShape s = shape_of(d, call);
-    check_lanes<T>(d, s, call);
-    complete(s, tag);
     const T* dy = call.in<T>(Buf::dy, y_size(s));
     const T* w = call.in<T>(Buf::weight, weight_size(s));
     const T* b = bias < 0 ? nullptr : call.maybe_in<T>(bias, s.c_in);
@@ -128,11 +133,8 @@ void run_backward_input(const Desc& d, Call& call, int bias, Complete&& complete
 
 template <class Buf, class Desc, class Complete>
 void run_backward_weight(const Desc& d, Call& call, Complete&& complete) {
-  dispatch_float(call, call.dtype(Buf::x), [&](auto tag) {
+  with_shape(d, call, Buf::x, complete, [&](const ConvShape& s, auto tag) {
     using T = decltype(tag);
-    ConvShape s = shape_of(d, call);
-    check_lanes<T>(d, s, call);
-    complete(s, tag);
     const T* x = call.in<T>(Buf::x, input_size(s));
     const T* dy = call.in<T>(Buf::dy, y_size(s));
     T* dw = call.maybe_out<T>(Buf::dw, weight_size(s));
@@ -146,10 +148,8 @@ void run_backward_weight(const Desc& d, Call& call, Complete&& complete) {
     Scratch scratch;
     T* left = dw;
     if (dw != nullptr && trimmed.is_any()) left = scratch.get<T>(weight_size(trimmed.s));
-    const WeightGradientAlgorithm<T>* algorithm =
-        choose(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s);
-    call.require(algorithm != nullptr, "no algorithm takes these images in lanes");
-    algorithm->run(trimmed.s, x, dy, left, db);
+    chosen(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s)
+        .run(trimmed.s, x, dy, left, db);
     if (left != dw) trimmed.spread(left, dw);
   });
 }
@@ -222,7 +222,7 @@ void run_conv_lanes(const conv_lanes_desc& d, Call& call) {
       Scratch scratch;
       if (!ConvPlan<T>(trimmed.s, backward, d.algorithm, call, scratch).takes_lanes()) return;
     }
-    if (choose(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s)->in_lanes)
+    if (chosen(weight_gradient_algorithms<T>(), d.algorithm, call, trimmed.s).in_lanes)
       *width = static_cast<double>(lanes);
   });
 }

@@ -31,6 +31,15 @@ const Algorithm* choose(const Algorithms<Algorithm>& list, int64_t forced, const
   return nullptr;
 }
 
+// The same, where only images in lanes may find none.
+template <class Algorithm, class... Shape>
+const Algorithm& chosen(const Algorithms<Algorithm>& list, int64_t forced, const Call& call,
+                        const Shape&... shape) {
+  const Algorithm* algorithm = choose(list, forced, call, shape...);
+  call.require(algorithm != nullptr, "no algorithm takes these images in lanes");
+  return *algorithm;
+}
+
 inline TapSum forward_sum(const ConvShape& s) {
   TapSum t;
   t.n = s.n;
@@ -83,8 +92,7 @@ class ConvPlan {
     parts_ = scratch.get<Part>(count_);
     for (int64_t i = 0; i < count_; ++i) {
       const TapSum t = sum_at(i);
-      const TapSumAlgorithm<T>* algorithm = choose(sums, forced, call, t);
-      call.require(algorithm != nullptr, "no algorithm takes these images in lanes");
+      const TapSumAlgorithm<T>* algorithm = &chosen(sums, forced, call, t);
       const int64_t weights = round_up(packed_size_, kAlign);
       parts_[i] = {algorithm, weights};
       packed_size_ = weights + algorithm->packed_size(t);

@@ -17,12 +17,6 @@ namespace laminae {
 
 namespace {
 
-template <class Fn>
-Fn checked_fn(const Call& call, int64_t fn) {
-  call.require(fn >= 0 && fn < static_cast<int64_t>(Fn::count), "unknown function");
-  return static_cast<Fn>(fn);
-}
-
 // Wraps around; of negative exponents only 1 and -1 have whole powers, the rest is 0.
 template <class T>
 T integer_pow(T a, T b) {

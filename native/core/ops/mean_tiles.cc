@@ -25,12 +25,11 @@ struct Tiles {
 
   template <class Desc>
   Tiles(const Desc& d, const Call& call)
-      : has_fn(d.fn >= 0),
-        fn(static_cast<UnaryFn>(has_fn ? d.fn : 0)),
+      : has_fn(d.fn != -1),
+        fn(d.fn == -1 ? UnaryFn{} : checked_fn<UnaryFn>(call, d.fn)),
         rows(d.rows),
         columns(d.columns),
         inner(d.inner) {
-    call.require(d.fn >= -1 && d.fn < static_cast<int64_t>(UnaryFn::count), "unknown function");
     call.require(rows >= 0 && columns >= 0 && inner >= 1, "sizes must not be negative");
   }
 
